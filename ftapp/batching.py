@@ -1,0 +1,106 @@
+"""Many token rows, few forward passes: sort by length, cut by a token budget, restore the order.
+
+Rows come in groups. A group's first row is its reference (the unmasked review of an occlusion) and rides in every batch
+that holds rows of the group: an int8 engine scales activations per batch, so only rows of one batch compare fairly.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ftapp.engines import Engine
+
+TokenRow = Sequence[int]
+
+
+@dataclass(frozen=True)
+class GroupLogits:
+    """float32 [rows, labels]: the logits of each row, and of the group's first row as computed in that row's batch."""
+
+    rows: np.ndarray
+    reference: np.ndarray
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """int64 [rows, length] ids and attention mask; `origin[i]` is the (group, row) that row i came from."""
+
+    ids: np.ndarray
+    mask: np.ndarray
+    origin: tuple[tuple[int, int], ...]
+
+
+def plan(groups: Sequence[Sequence[TokenRow]], budget: int) -> list[list[tuple[int, int]]]:
+    """Return batches as lists of (group, row): longest groups first, at most `budget` padded tokens each.
+
+    A group stays whole where it fits; a larger one is split, with its first row repeated in each part.
+    """
+    parts: list[tuple[int, list[tuple[int, int]]]] = []
+    for number, group in enumerate(groups):
+        if not group:
+            continue
+        length = max(len(row) for row in group)
+        room = max(1, budget // length - 1)
+        rest = range(1, len(group))
+        for start in range(0, len(rest), room) or [0]:
+            parts.append((length, [(number, 0), *((number, row) for row in rest[start : start + room])]))
+    parts.sort(key=lambda part: (-part[0], part[1][0]))
+    batches: list[list[tuple[int, int]]] = []
+    longest = 0
+    for length, rows in parts:
+        if batches and (len(batches[-1]) + len(rows)) * longest <= budget:
+            batches[-1] += rows
+        else:
+            batches.append(list(rows))
+            longest = length
+    return batches
+
+
+def collate(groups: Sequence[Sequence[TokenRow]], origin: Sequence[tuple[int, int]], pad: int) -> TokenBatch:
+    """Return the rows named by `origin` as one padded batch."""
+    rows = [groups[group][row] for group, row in origin]
+    length = max(len(row) for row in rows)
+    ids = np.full((len(rows), length), pad, dtype=np.int64)
+    mask = np.zeros((len(rows), length), dtype=np.int64)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = row
+        mask[i, : len(row)] = 1
+    return TokenBatch(ids, mask, tuple(origin))
+
+
+def run(
+    engine: Engine,
+    groups: Sequence[Sequence[TokenRow]],
+    *,
+    pad: int,
+    budget: int,
+    after_batch: Callable[[], None] | None = None,
+) -> list[GroupLogits]:
+    """Return the logits of every row of every group, in the order given; `after_batch` may raise to stop the work."""
+    empty = np.zeros((0, engine.labels), dtype=np.float32)
+    rows = [np.zeros((len(group), engine.labels), dtype=np.float32) if group else empty for group in groups]
+    reference = [array.copy() for array in rows]
+    for origin in plan(groups, budget):
+        batch = collate(groups, origin, pad)
+        logits = engine.logits(batch.ids, batch.mask)
+        first = logits[0]
+        for (group, row), values in zip(batch.origin, logits, strict=True):
+            if row == 0:
+                first = values
+            rows[group][row] = values
+            reference[group][row] = first
+        if after_batch:
+            after_batch()
+    return [GroupLogits(*pair) for pair in zip(rows, reference, strict=True)]
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Return the logistic function, without overflow for large negative logits."""
+    return 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float64)))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the softmax over the last axis."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)

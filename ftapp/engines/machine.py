@@ -1,0 +1,41 @@
+"""What the machine under us can do: cores that are really granted, instruction sets that make a number format pay."""
+
+import math
+import os
+from functools import cache
+from pathlib import Path
+
+
+def granted_cores() -> int:
+    """Return the cores this process may use: its CPU affinity, cut by the container's cgroup quota.
+
+    Libraries size their pools from the host, which is many times too much in a container.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.is_file():
+        limit, _, period = quota.read_text(encoding="ascii").strip().partition(" ")
+        if limit.isdigit() and period.isdigit():
+            cores = min(cores, math.ceil(int(limit) / int(period)))
+    return max(1, cores)
+
+
+@cache
+def cpu_flags() -> frozenset[str]:
+    """Return the CPU's instruction-set flags as Linux names them; empty elsewhere."""
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return frozenset()
+    for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.lower().startswith(("flags", "features")):
+            return frozenset(line.partition(":")[2].split())
+    return frozenset()
+
+
+def bf16_pays(device: str) -> bool:
+    """Whether bfloat16 is computed natively: without the instructions it is a hundred times slower than float32."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.is_bf16_supported()
+    return bool(cpu_flags() & {"avx512_bf16", "amx_bf16"})

@@ -1,0 +1,89 @@
+"""PyTorch: the full model in float32, and dynamic int8 of its linear layers."""
+
+import re
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForSequenceClassification
+
+from ftapp.engines.machine import granted_cores
+from ftapp.errors import CheckpointError, InputError, UnsupportedError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+KNOWN_BUFFERS = ("position_ids", "token_type_ids")  # buffers that old versions of transformers saved with the weights
+
+
+class TorchEngine:
+    """A `*ForSequenceClassification` folder on CPU or CUDA.
+
+    One batch at a time: a second caller waits for one batch, not for a whole analysis, and the cores are not shared out.
+    """
+
+    def __init__(self, folder: Path, variant: str = "full", device: str = "auto") -> None:
+        """Load the weights; raises CheckpointError for missing or unexpected ones, UnsupportedError for the device."""
+        self.device = resolve_device(device)
+        self._lock = threading.Lock()
+        if self.device.type == "cpu":
+            torch.set_num_threads(granted_cores())
+        model = load_model(folder)
+        self.labels: int = model.config.num_labels
+        if variant == "dynamic-int8":
+            model = quantize_dynamic(model, self.device)
+        self._model = model.to(self.device)
+
+    def logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Return float32 [rows, labels] for int64 [rows, length] token ids and attention mask."""
+        with self._lock, torch.inference_mode():
+            output = self._model(
+                input_ids=torch.from_numpy(ids).to(self.device), attention_mask=torch.from_numpy(mask).to(self.device)
+            )
+            return output.logits.float().cpu().numpy()
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return the device for `auto`, `cpu`, `cuda` or `cuda:N`; raises InputError or UnsupportedError."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device != "cpu" and not re.fullmatch(r"cuda(:\d+)?", device):
+        raise InputError(f"There is no device {device!r}; choose auto, cpu, cuda or cuda:N.")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UnsupportedError("There is no CUDA device on this machine; choose the device cpu or auto.")
+    number = int(device.partition(":")[2] or 0)
+    if number and number >= torch.cuda.device_count():
+        raise UnsupportedError(f"There is no device {device!r}: this machine has {torch.cuda.device_count()} CUDA devices.")
+    return torch.device(device)
+
+
+def load_model(folder: Path) -> "PreTrainedModel":
+    """Load float32 weights from safetensors, in evaluation mode, every missing or unexpected weight in one error."""
+    try:
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise CheckpointError(f"The model in {str(folder)!r} cannot be loaded: {error}") from error
+    faults = [f"missing {name}" for name in sorted(report["missing_keys"])]
+    faults += [
+        f"unexpected {name}" for name in sorted(report["unexpected_keys"]) if name.rpartition(".")[2] not in KNOWN_BUFFERS
+    ]
+    # transformers 4 reports names, transformers 5 (name, shape, shape)
+    mismatched = sorted(entry if isinstance(entry, str) else entry[0] for entry in report["mismatched_keys"])
+    shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
+    faults += [f"wrong shape {name}, {shapes[name]} is needed" for name in mismatched]
+    if faults:
+        raise CheckpointError(f"The weights in {str(folder)!r} do not fit their config.json: {'; '.join(faults)}.")
+    return model.eval()
+
+
+def quantize_dynamic(model: "PreTrainedModel", device: torch.device) -> torch.nn.Module:
+    """Return the model with int8 linear layers, activations scaled per batch; CPU only."""
+    if device.type != "cpu":
+        raise UnsupportedError("dynamic-int8 runs on the CPU only; choose the device cpu, or the variant full.")
+    return torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)

@@ -1,0 +1,87 @@
+"""What the machine says that it grants."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ftapp.engines import machine
+
+Machine = Callable[..., None]
+
+
+@pytest.fixture
+def fake_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    """Return a function that sets the affinity, the cgroup's cpu.max and the text of /proc/cpuinfo; None for absent ones."""
+
+    def fake(cores: int | None = None, quota: str | None = None, info: str | None = None) -> None:
+        if cores is None:
+            monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+        else:
+            monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)), raising=False)
+        for name, content in (("cpu.max", quota), ("cpuinfo", info)):
+            if content is not None:
+                (tmp_path / name).write_text(content, encoding="utf-8")
+        monkeypatch.setattr(machine, "Path", lambda path: tmp_path / Path(path).name)
+
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("cores", "quota", "granted"),
+    [
+        (8, None, 8),
+        (8, "max 100000\n", 8),
+        (8, "200000 100000\n", 2),
+        (8, "150000 100000\n", 2),
+        (8, "10000 100000\n", 1),
+        (2, "800000 100000\n", 2),
+        (8, "", 8),
+        (8, "nonsense\n", 8),
+    ],
+)
+def test_granted_cores_are_the_affinity_cut_by_the_containers_quota(
+    fake_machine: Machine, cores: int, quota: str | None, granted: int
+) -> None:
+    fake_machine(cores, quota)
+    assert machine.granted_cores() == granted
+
+
+@pytest.mark.parametrize(("count", "granted"), [(6, 6), (None, 1)])
+def test_without_an_affinity_the_cpus_are_counted(
+    fake_machine: Machine, monkeypatch: pytest.MonkeyPatch, count: int | None, granted: int
+) -> None:
+    fake_machine()
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert machine.granted_cores() == granted
+
+
+@pytest.mark.parametrize(
+    ("info", "flags"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512_vnni\nflags\t\t: other\n", {"fpu", "avx2", "avx512_vnni"}),
+        ("processor : 0\nFeatures : fp asimd bf16\n", {"fp", "asimd", "bf16"}),
+        ("processor : 0\n", set()),
+        (None, set()),
+    ],
+)
+def test_cpu_flags_are_read_as_linux_names_them(fake_machine: Machine, info: str | None, flags: set[str]) -> None:
+    fake_machine(info=info)
+    assert machine.cpu_flags.__wrapped__() == flags
+
+
+@pytest.mark.parametrize(
+    ("flags", "pays"), [({"avx512_bf16"}, True), ({"amx_bf16", "avx2"}, True), ({"avx2"}, False), (set(), False)]
+)
+def test_bf16_pays_on_a_cpu_that_has_the_instructions(monkeypatch: pytest.MonkeyPatch, flags: set[str], pays: bool) -> None:
+    monkeypatch.setattr(machine, "cpu_flags", lambda: frozenset(flags))
+    assert machine.bf16_pays("cpu") is pays
+
+
+@pytest.mark.parametrize("supported", [True, False])
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_bf16_pays_on_a_gpu_that_says_so(monkeypatch: pytest.MonkeyPatch, device: str, supported: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
+    assert machine.bf16_pays(device) is supported

@@ -1,0 +1,230 @@
+"""The PyTorch engine: right weights or a full account of the wrong ones, right device or a reason."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import REVIEWS
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForSequenceClassification
+
+from ftapp.batching import collate, sigmoid, softmax
+from ftapp.engines import VARIANTS, open_engine
+from ftapp.engines import torch as torch_engine
+from ftapp.engines.torch import TorchEngine, quantize_dynamic, resolve_device
+from ftapp.errors import CheckpointError, InputError, UnsupportedError
+from ftapp.predictor import Predictor
+from ftapp.schema import KEYWORDS, SENTIMENTS
+from ftapp.tokenizer import Tokenizer
+
+Pair = tuple[Path, Path]
+
+
+@pytest.fixture(autouse=True)
+def same_threads():
+    """Give torch back the threads that it had."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def copied_folder(plain_pair: Pair, tmp_path: Path) -> Path:
+    """Return a copy of the keyword model that a test may spoil."""
+    return Path(shutil.copytree(plain_pair[0], tmp_path / "keyword"))
+
+
+@pytest.fixture(scope="module")
+def batch(plain_pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """Return ids and mask of the reviews."""
+    tokenizer = Tokenizer.open(plain_pair[0])
+    rows = [tokenizer.plain_frame().wrap(e.ids) for e in tokenizer.encode([review.split() for review in REVIEWS])]
+    one = collate([rows], [(0, row) for row in range(len(rows))], tokenizer.pad)
+    return one.ids, one.mask
+
+
+def change_weights(folder: Path, *, drop: tuple[str, ...] = (), **add: torch.Tensor) -> None:
+    """Write a folder's weights anew, without some and with others; `__` in a name stands for a point."""
+    weights = {name: value for name, value in load_file(folder / "model.safetensors").items() if name not in drop}
+    weights |= {name.replace("__", "."): value for name, value in add.items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+# Logits
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_the_full_engine_answers_as_the_model_does(plain_pair: Pair, batch: tuple[np.ndarray, np.ndarray], half: int) -> None:
+    engine = TorchEngine(plain_pair[half], device="cpu")
+    model = AutoModelForSequenceClassification.from_pretrained(plain_pair[half]).eval()
+    with torch.inference_mode():
+        expected = model(*map(torch.from_numpy, batch)).logits.numpy()
+    logits = engine.logits(*batch)
+    assert (logits.dtype, engine.labels) == (np.float32, len((KEYWORDS, SENTIMENTS)[half]))
+    np.testing.assert_allclose(logits, expected, atol=1e-6)
+    np.testing.assert_array_equal(engine.logits(*batch), logits)  # no dropout
+
+
+def test_padding_changes_nothing(plain_pair: Pair, batch: tuple[np.ndarray, np.ndarray]) -> None:
+    engine = TorchEngine(plain_pair[0], device="cpu")
+    together = engine.logits(*batch)
+    for ids, mask, expected in zip(*batch, together, strict=True):
+        length = int(mask.sum())
+        np.testing.assert_allclose(engine.logits(ids[None, :length], mask[None, :length])[0], expected, atol=1e-5)
+
+
+def test_the_longest_input_fits(plain_pair: Pair) -> None:
+    ids = np.full((1, 128), 7, dtype=np.int64)
+    assert np.isfinite(TorchEngine(plain_pair[0], device="cpu").logits(ids, np.ones_like(ids))).all()
+
+
+def test_dynamic_int8_stays_close_to_full(plain_pair: Pair, batch: tuple[np.ndarray, np.ndarray]) -> None:
+    logits = [
+        [TorchEngine(folder, variant, "cpu").logits(*batch) for folder in plain_pair] for variant in ("full", "dynamic-int8")
+    ]
+    (keywords, sentiments), (keywords8, sentiments8) = logits
+    assert not np.array_equal(keywords, keywords8)
+    assert keywords8.dtype == np.float32
+    for difference in (sigmoid(keywords) - sigmoid(keywords8), softmax(sentiments) - softmax(sentiments8)):
+        assert np.abs(difference).max() < 0.25  # 32 random dimensions: a real model is much closer
+        assert np.abs(difference).mean() < 0.04
+    assert ((keywords > 0) == (keywords8 > 0)).mean() > 0.9
+    assert (sentiments.argmax(axis=1) == sentiments8.argmax(axis=1)).mean() > 0.8
+
+
+def test_dynamic_int8_holds_integers(plain_pair: Pair) -> None:
+    model = TorchEngine(plain_pair[0], "dynamic-int8", "cpu")._model
+    linears = [module for module in model.modules() if isinstance(module, torch.ao.nn.quantized.dynamic.Linear)]
+    assert len(linears) == 2 * 6 + 2  # query, key, value, output, two of the feed-forward; the classifier's two
+    assert {linear.weight().dtype for linear in linears} == {torch.qint8}
+    assert not any(type(module) is torch.nn.Linear for module in model.modules())
+
+
+# Weights
+
+
+def test_all_that_is_wrong_with_the_weights_stands_in_one_error(copied_folder: Path) -> None:
+    change_weights(
+        copied_folder,
+        drop=("classifier.dense.weight", "roberta.encoder.layer.1.output.dense.bias"),
+        bert_model__pooler=torch.zeros(3),
+        adapter__weight=torch.zeros(3),
+        classifier__out_proj__weight=torch.zeros(5, 32),
+    )
+    with pytest.raises(CheckpointError) as caught:
+        TorchEngine(copied_folder, device="cpu")
+    for fault in (
+        "missing classifier.dense.weight",
+        "missing roberta.encoder.layer.1.output.dense.bias",
+        "unexpected adapter.weight",
+        "unexpected bert_model.pooler",
+        "wrong shape classifier.out_proj.weight, [14, 32] is needed",
+    ):
+        assert fault in str(caught.value)
+
+
+def test_buffers_of_old_versions_are_ignored(
+    plain_pair: Pair, copied_folder: Path, batch: tuple[np.ndarray, np.ndarray]
+) -> None:
+    change_weights(
+        copied_folder,
+        roberta__embeddings__position_ids=torch.arange(130)[None],
+        roberta__embeddings__token_type_ids=torch.zeros(1, 130, dtype=torch.long),
+    )
+    expected = TorchEngine(plain_pair[0], device="cpu").logits(*batch)
+    np.testing.assert_array_equal(TorchEngine(copied_folder, device="cpu").logits(*batch), expected)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_half_precision_weights_are_loaded_as_float32(
+    copied_folder: Path, batch: tuple[np.ndarray, np.ndarray], kind: torch.dtype
+) -> None:
+    full = TorchEngine(copied_folder, device="cpu").logits(*batch)
+    halves = {name: value.to(kind) for name, value in load_file(copied_folder / "model.safetensors").items()}
+    save_file(halves, copied_folder / "model.safetensors", metadata={"format": "pt"})
+    engine = TorchEngine(copied_folder, device="cpu")
+    assert {parameter.dtype for parameter in engine._model.parameters()} == {torch.float32}
+    logits = engine.logits(*batch)
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, full, atol=0.02 if kind == torch.float16 else 0.2)
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights", b"\xff" * 64])
+def test_a_broken_weights_file_is_refused(copied_folder: Path, content: bytes) -> None:
+    (copied_folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match="keyword' cannot be loaded"):
+        TorchEngine(copied_folder, device="cpu")
+
+
+def test_a_weights_file_that_was_cut_off_is_refused(copied_folder: Path) -> None:
+    path = copied_folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match="cannot be loaded"):
+        TorchEngine(copied_folder, device="cpu")
+
+
+def test_pickled_weights_are_not_opened(copied_folder: Path) -> None:
+    torch.save(load_file(copied_folder / "model.safetensors"), copied_folder / "pytorch_model.bin")
+    (copied_folder / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="cannot be loaded"):
+        TorchEngine(copied_folder, device="cpu")
+
+
+# Devices and variants
+
+
+def test_without_a_gpu_cuda_is_refused_and_auto_is_the_cpu(plain_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for device in ("cuda", "cuda:0"):
+        with pytest.raises(UnsupportedError, match="no CUDA device"):
+            TorchEngine(plain_pair[0], device=device)
+    assert TorchEngine(plain_pair[0]).device == torch.device("cpu")
+
+
+def test_with_gpus_auto_is_cuda_and_each_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    names = ("auto", "cuda", "cuda:1", "cpu")
+    assert [str(resolve_device(name)) for name in names] == ["cuda", "cuda", "cuda:1", "cpu"]
+    with pytest.raises(UnsupportedError, match="cuda:2"):
+        resolve_device("cuda:2")
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+@pytest.mark.parametrize("device", ["gpu", "", "CPU", "cuda:", "cuda:x", "cuda0", "cpu:1", "mps"])
+def test_an_unknown_device_is_refused(monkeypatch: pytest.MonkeyPatch, device: str, gpu: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    with pytest.raises(InputError, match=f"no device '{device}'"):
+        resolve_device(device)
+
+
+def test_dynamic_int8_is_refused_on_a_gpu() -> None:
+    with pytest.raises(UnsupportedError, match="CPU only"):
+        quantize_dynamic(torch.nn.Linear(2, 2), torch.device("cuda"))
+
+
+@pytest.mark.parametrize("variant", ["int4", "", "Full"])
+def test_an_unknown_variant_is_refused_with_the_known_ones(plain_pair: Pair, variant: str) -> None:
+    with pytest.raises(InputError, match=f"no variant '{variant}'.*full.*dynamic-int8"):
+        open_engine(plain_pair[0], variant, "cpu")
+
+
+@pytest.mark.parametrize("variant", ["full", "dynamic-int8"])
+def test_every_torch_variant_opens_by_its_name(plain_pair: Pair, variant: str) -> None:
+    assert variant in VARIANTS
+    assert open_engine(plain_pair[1], variant, "cpu").labels == len(SENTIMENTS)
+
+
+def test_torch_uses_the_granted_cores(plain_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores in (1, 2):
+        monkeypatch.setattr(torch_engine, "granted_cores", lambda cores=cores: cores)
+        TorchEngine(plain_pair[0], device="cpu")
+        assert torch.get_num_threads() == cores
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_answers_as_the_cpu_does(plain_pair: Pair, batch: tuple[np.ndarray, np.ndarray], predictor: Predictor) -> None:
+    logits = TorchEngine(plain_pair[0], device="cuda").logits(*batch)
+    np.testing.assert_allclose(logits, predictor.keyword_engine.logits(*batch), atol=1e-3)
