@@ -1,0 +1,209 @@
+"""`ftapp ...`: everything that the pages do, and what makes a model, without a browser."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ftapp import __version__
+from ftapp.errors import FtappError, InputError
+
+DEFAULT_MODEL = "models/review-small"
+EXISTING = click.Path(path_type=Path)
+
+
+class Commands(click.Group):
+    """A group whose commands end with one sentence, not a traceback, on an error of ours."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; show an FtappError as click shows its own errors."""
+        try:
+            return super().invoke(ctx)
+        except FtappError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ftapp")
+def main() -> None:
+    """Read Korean shopping reviews: keywords, the sentiment of each, and the words that say so."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def model_options(command: Any) -> Any:
+    """Add --model, --variant and --device."""
+    command = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")(command)
+    command = click.option(
+        "--variant", default="full", show_default=True, help="Which form of the model to run: full or dynamic-int8."
+    )(command)
+    return click.option(
+        "--model", default=None, metavar="MODEL",
+        help=f"A model folder, a hub id, or two classifiers as KEYWORD,SENTIMENT.  [default: {DEFAULT_MODEL}]",
+    )(command)  # fmt: skip
+
+
+@main.command()
+@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.option("--input", "source", type=EXISTING, help="A .txt (a review each line), .jsonl or .csv file of reviews.")
+@click.option("--column", help="The column or field of --input that holds the review.")
+@click.option("--no-highlight", is_flag=True, help="Skip the search for the words that say so; many times faster.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of a table.")
+@model_options
+def analyze(
+    texts: tuple[str, ...], source: Path | None, column: str | None, no_highlight: bool, as_json: bool,
+    model: str | None, variant: str, device: str,
+) -> None:  # fmt: skip
+    """Analyze reviews given as arguments, in a file, or on standard input (a review each line)."""
+    from ftapp.reviews import read_texts
+
+    if texts and source:
+        raise InputError("Give reviews as arguments or with --input, not both.")
+    if source:
+        reviews = read_texts(source, column)
+    elif texts:
+        reviews = list(texts)
+    elif sys.stdin.isatty():
+        raise InputError("There is no review: give one as an argument, with --input FILE, or on standard input.")
+    else:
+        reviews = sys.stdin.buffer.read().decode("utf-8-sig", errors="replace").splitlines()
+    from ftapp.console import show
+    from ftapp.predictor import load
+
+    predictor = load(_model(model), variant, device)
+    for start in range(0, len(reviews), 64):
+        for analysis in predictor.analyze(reviews[start : start + 64], highlights=not no_highlight):
+            if as_json:
+                click.echo(json.dumps(analysis.to_dict(), ensure_ascii=False))
+            else:
+                show(analysis, predictor.scheme)
+
+
+@main.command()
+@click.option("--data", required=True, type=EXISTING, help="Labelled reviews (JSON Lines).")
+@click.option("--no-highlight", is_flag=True, help="Skip highlight_f1; many times faster.")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+@model_options
+def evaluate(data: Path, no_highlight: bool, as_json: bool, model: str | None, variant: str, device: str) -> None:
+    """Measure a model on labelled reviews."""
+    from ftapp.console import show_metrics
+    from ftapp.evaluate import evaluate as measure
+    from ftapp.predictor import load
+    from ftapp.reviews import read_labelled
+
+    predictor = load(_model(model), variant, device)
+    metrics = measure(predictor, read_labelled(data, predictor.scheme), highlights=not no_highlight)
+    if as_json:
+        click.echo(json.dumps({"variant": variant, **metrics.to_dict()}, ensure_ascii=False))
+    else:
+        show_metrics(metrics)
+
+
+@main.command("import-legacy")
+@click.argument("weights", type=EXISTING)
+@click.option("--tokenizer", required=True, type=EXISTING, help="Folder of the klue/roberta tokenizer.")
+@click.option("--sentiment", required=True, type=EXISTING, help="Folder of the sentiment model.")
+@click.option("--output", required=True, type=EXISTING, help="The model folder to write.")
+def import_legacy(weights: Path, tokenizer: Path, sentiment: Path, output: Path) -> None:
+    """Convert the origin's best_model_weights.pt and its sentiment model to a model folder, without loss."""
+    from ftapp.legacy import import_legacy as convert
+
+    click.echo(f"wrote {convert(weights, tokenizer, sentiment, output)}")
+
+
+@main.command()
+@click.option(
+    "--text",
+    "sources",
+    required=True,
+    multiple=True,
+    metavar="FILE[:REPEAT]",
+    help="A .txt, .jsonl, .tsv or .tsv.xz file of texts, seen REPEAT times in a pass; may be given often.",
+)
+@click.option("--output", required=True, type=EXISTING, help="Folder for the body; a stopped run there is continued.")
+@click.option("--tokens", default=12_000_000, show_default=True, help="Tokens to see in all.")
+@click.option("--layers", default=4, show_default=True)
+@click.option("--hidden", default=256, show_default=True)
+@click.option("--vocabulary", default=8000, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--device", default="cpu", show_default=True)
+def pretrain(
+    sources: tuple[str, ...], output: Path, tokens: int, layers: int, hidden: int, vocabulary: int, seed: int, device: str
+) -> None:  # fmt: skip
+    """Pretrain a small RoBERTa from plain text: vocabulary, subword vectors, masked language modelling."""
+    _log_to_stderr()
+    from ftapp.training.corpus import TextSource
+    from ftapp.training.pretrain import PretrainSettings
+    from ftapp.training.pretrain import pretrain as run
+
+    settings = PretrainSettings(
+        tokens=tokens, layers=layers, hidden=hidden, heads=max(1, hidden // 64), intermediate=4 * hidden,
+        vocabulary=vocabulary, seed=seed,
+    )  # fmt: skip
+    click.echo(f"wrote {run([TextSource.parse(word) for word in sources], output, settings, device=device)}")
+
+
+@main.command()
+@click.argument("task", type=click.Choice(["keyword", "sentiment"]))
+@click.option("--body", required=True, type=EXISTING, help="Folder of the pretrained body.")
+@click.option(
+    "--data", "files", required=True, multiple=True, type=EXISTING, help="Labelled reviews to train on; may be given often."
+)
+@click.option("--validation", type=EXISTING, help="Labelled reviews to choose the epoch by  [default: a tenth of --data].")
+@click.option("--output", required=True, type=EXISTING, help="Folder for the classifier; a stopped run is continued.")
+@click.option("--epochs", default=12, show_default=True)
+@click.option("--learning-rate", default=3e-4, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--device", default="cpu", show_default=True)
+def train(
+    task: str, body: Path, files: tuple[Path, ...], validation: Path | None, output: Path, epochs: int,
+    learning_rate: float, seed: int, device: str,
+) -> None:  # fmt: skip
+    """Fine-tune a body into the keyword model or the sentiment model."""
+    _log_to_stderr()
+    from ftapp.reviews import read_labelled
+    from ftapp.schema import LabelScheme
+    from ftapp.training.finetune import FinetuneSettings, finetune
+
+    scheme = LabelScheme()
+    reviews = [review for file in files for review in read_labelled(file, scheme)]
+    held = read_labelled(validation, scheme) if validation else None
+    settings = FinetuneSettings(task, epochs=epochs, learning_rate=learning_rate, seed=seed)
+    click.echo(f"wrote {finetune(body, reviews, output, settings, validation=held, scheme=scheme, device=device)}")
+
+
+@main.command()
+@click.option("--keyword", required=True, type=EXISTING, help="Folder of the keyword model.")
+@click.option("--sentiment", required=True, type=EXISTING, help="Folder of the sentiment model.")
+@click.option("--output", required=True, type=EXISTING, help="The model folder to write.")
+@click.option("--threshold", default=0.5, show_default=True, help="Probability from which a keyword counts.")
+@click.option("--half", is_flag=True, help="Store the weights in half precision, for half the size.")
+def assemble(keyword: Path, sentiment: Path, output: Path, threshold: float, half: bool) -> None:
+    """Put a keyword model and a sentiment model together into a model folder."""
+    from ftapp.checkpoint import Manifest, write_checkpoint
+
+    if half:
+        from ftapp.training.precision import halved
+
+        with halved(keyword) as first, halved(sentiment) as second:
+            written = write_checkpoint(output, first, second, Manifest(output.name, threshold=threshold))
+    else:
+        written = write_checkpoint(output, keyword, sentiment, Manifest(output.name, threshold=threshold))
+    click.echo(f"wrote {written}")
+
+
+def _model(model: str | None) -> str | Path:
+    """Return the model asked for, or the bundled one, here or beside the package."""
+    if model is not None:
+        return model
+    here, beside = Path(DEFAULT_MODEL), Path(__file__).parent.parent / DEFAULT_MODEL
+    return here if here.is_dir() else beside
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.getLogger("gensim").setLevel(logging.WARNING)

@@ -1,0 +1,86 @@
+"""Analyses and metrics as coloured text for a terminal, aligned for wide Korean characters."""
+
+import unicodedata
+
+import click
+
+from ftapp.evaluate import Metrics
+from ftapp.schema import Analysis, KeywordResult, LabelScheme
+
+SIGNS = {-2: "▼▼", -1: "▼", 0: "●", 1: "▲", 2: "▲▲"}
+COLOURS = {-2: "red", -1: "yellow", 0: "white", 1: "cyan", 2: "blue"}
+
+
+def show(analysis: Analysis, scheme: LabelScheme) -> None:
+    """Print one review with its marked words, keywords, overall and warnings."""
+    click.echo(_marked(analysis, scheme))
+    for result in analysis.keywords:
+        step = _step(result.sentiment, scheme)
+        quote = f"「{_visible(result.highlight.text)}」" if result.highlight else ""
+        click.echo(
+            f"  {pad(result.keyword, 10)} {result.probability:4.0%}  "
+            + click.style(pad(f"{SIGNS[step]} {result.sentiment}", 12), fg=COLOURS[step])
+            + f" {result.probabilities[result.sentiment]:4.0%}  {quote}"
+        )
+    if analysis.overall:
+        step = _step(analysis.overall.sentiment, scheme)
+        click.echo(
+            f"  {pad(scheme.overall or '', 10)}       "
+            + click.style(pad(f"{SIGNS[step]} {analysis.overall.sentiment}", 12), fg=COLOURS[step], bold=True)
+            + f" {analysis.overall.probabilities[analysis.overall.sentiment]:4.0%}"
+        )
+    for warning in analysis.warnings:
+        click.echo(click.style(f"  ! {warning.message}", dim=True))
+
+
+def show_metrics(metrics: Metrics) -> None:
+    """Print all figures of an evaluation as a table."""
+    values = metrics.to_dict()
+    each = values.pop("per_keyword")
+    for name, value in values.items():
+        click.echo(f"{name:20} {_figure(value)}")
+    columns = list(next(iter(each.values())))
+    widths = [max(9, len(name) + 2) for name in columns]
+    click.echo("\n" + pad("", 11) + "".join(name.rjust(width) for name, width in zip(columns, widths, strict=True)))
+    for keyword, row in each.items():
+        cells = (_figure(value).rjust(width) for value, width in zip(row.values(), widths, strict=True))
+        click.echo(pad(keyword, 11) + "".join(cells))
+
+
+def pad(text: str, width: int) -> str:
+    """Return the text filled up to `width` columns; wide characters take two."""
+    used = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return text + " " * max(0, width - used)
+
+
+def _marked(analysis: Analysis, scheme: LabelScheme) -> str:
+    """Return the review's text with each highlight in its sentiment's colour; where some overlap, the shorter wins."""
+    owner: list[KeywordResult | None] = [None] * len(analysis.text)
+    marked = [(k.highlight, k) for k in analysis.keywords if k.highlight]
+    for highlight, result in sorted(marked, key=lambda pair: len(pair[0].text), reverse=True):
+        owner[highlight.start : highlight.end] = [result] * len(highlight.text)
+    parts = []
+    start = 0
+    for i in range(1, len(owner) + 1):
+        if i == len(owner) or owner[i] is not owner[start]:
+            piece, by = _visible(analysis.text[start:i]), owner[start]
+            parts.append(
+                click.style(piece, fg=COLOURS[_step(by.sentiment, scheme)], underline=True, bold=True) if by else piece
+            )
+            start = i
+    return "".join(parts)
+
+
+def _step(sentiment: str, scheme: LabelScheme) -> int:
+    """Return the sentiment's place from -2 (worst) to 2 (best) for any number of sentiments."""
+    count = len(scheme.sentiments)
+    return round(4 * scheme.sentiments.index(sentiment) / (count - 1)) - 2 if count > 1 else 0
+
+
+def _visible(text: str) -> str:
+    """Return the text without characters that could steer a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _figure(value: float | int | None) -> str:
+    return "-" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}"
