@@ -1,0 +1,70 @@
+"""Plain text for pretraining: files in, lists of texts out, and a deterministic held-out share."""
+
+import csv
+import json
+import lzma
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftapp.errors import InputError
+
+HELD_OUT_ONE_IN = 100
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """A text file and how often its texts are seen in one pass."""
+
+    path: Path
+    repeat: int = 1
+
+    @classmethod
+    def parse(cls, word: str) -> "TextSource":
+        """Read `FILE` or `FILE:REPEAT`, as the command line takes it."""
+        path, _, repeat = word.rpartition(":")
+        if path and repeat.isdigit():
+            if int(repeat) < 1:
+                raise InputError(f"The repeat of {word!r} is {repeat}; it must be at least 1.")
+            return cls(Path(path), int(repeat))
+        return cls(Path(word))
+
+
+def read_texts(path: Path) -> list[str]:
+    """Return the texts of a file: lines of .txt, `text` of .jsonl, `review` of .tsv or .tsv.xz.
+
+    Raises InputError when the file is absent, of another kind, or has no text.
+    """
+    if not path.is_file():
+        raise InputError(f"The text file {str(path)!r} does not exist.")
+    name = path.name
+    if name.endswith(".jsonl"):
+        with path.open(encoding="utf-8") as lines:
+            texts = [json.loads(line)["text"] for line in lines if line.strip()]
+    elif name.endswith((".tsv", ".tsv.xz")):
+        with (lzma.open if name.endswith(".xz") else open)(path, "rt", encoding="utf-8") as lines:
+            rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+            texts = [row["review"] or "" for row in rows]
+    elif name.endswith(".txt"):
+        texts = path.read_text(encoding="utf-8").splitlines()
+    else:
+        raise InputError(f"{str(path)!r} is no .txt, .jsonl, .tsv or .tsv.xz file.")
+    texts = [text.strip() for text in texts if text.strip()]
+    if not texts:
+        raise InputError(f"{str(path)!r} holds no text.")
+    return texts
+
+
+def held_out(text: str) -> bool:
+    """Whether a text belongs to the share that is never trained on; depends on the text alone, so repeats agree."""
+    return zlib.crc32(text.encode("utf-8", "replace")) % HELD_OUT_ONE_IN == 0
+
+
+def split_held_out(texts: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return (texts to train on, held-out texts)."""
+    train: list[str] = []
+    held: list[str] = []
+    for text in texts:
+        (held if held_out(text) else train).append(text)
+    return train, held

@@ -1,0 +1,310 @@
+"""Pretrain a small RoBERTa by masked language modelling (Devlin et al. 2019; Liu et al. 2019), resumable and seeded.
+
+Every step draws its rows and masks from (seed, step) alone, so that a resumed run continues as if never stopped.
+"""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from transformers import RobertaConfig, RobertaForMaskedLM
+
+from ftapp.engines.machine import bf16_pays
+from ftapp.errors import InputError
+from ftapp.training.corpus import TextSource, read_texts, split_held_out
+from ftapp.training.vectors import subword_vectors
+from ftapp.training.vocabulary import save_tokenizer, train_vocabulary
+
+logger = logging.getLogger(__name__)
+
+CLS, PAD, SEP, UNK, MASK = range(5)
+SAVE_SECONDS = 120
+PLACE_SCALE = 0.3
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """Settings of a pretraining run; they are stored in the output folder and must be the same when it is resumed."""
+
+    tokens: int = 12_000_000  # tokens to see in all
+    vocabulary: int = 8000  # WordPiece entries
+    alphabet: int = 2000  # different characters among them
+    layers: int = 4
+    hidden: int = 256
+    heads: int = 4
+    intermediate: int = 1024
+    max_length: int = 256  # longest sequence, special tokens included
+    row_length: int = 128  # tokens in a training row; every fourth batch has rows of max_length
+    batch_tokens: int = 2048  # small on purpose: with few tokens to see, more steps learn more than smoother ones
+    learning_rate: float = 5e-4
+    warmup_share: float = 0.04
+    weight_decay: float = 0.01
+    masked_share: float = 0.15  # of whole words
+    vector_epochs: int = 2  # skip-gram passes; 0 starts from a random table
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise InputError for values that cannot work together."""
+        if self.hidden % self.heads:
+            raise InputError(f"hidden={self.hidden} is no multiple of heads={self.heads}.")
+        if not self.row_length <= self.max_length <= self.batch_tokens:
+            raise InputError(
+                f"row_length={self.row_length} <= max_length={self.max_length} <= batch_tokens={self.batch_tokens} must hold."
+            )
+        if not 0 < self.masked_share < 1:
+            raise InputError(f"masked_share={self.masked_share} must lie between 0 and 1.")
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in the whole run."""
+        return max(1, self.tokens // self.batch_tokens)
+
+
+def pretrain(sources: Sequence[TextSource], output: Path, settings: PretrainSettings, *, device: str = "cpu") -> Path:
+    """Pretrain into `output` (tokenizer, config.json, model.safetensors, log.jsonl) and return it.
+
+    Continues from the last checkpoint in `output` if there is one; raises InputError if its settings differ.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    _check_settings(output, settings)
+    texts: list[str] = []
+    held: dict[str, list[str]] = {}
+    for source in sources:
+        train, held[source.path.name] = split_held_out(read_texts(source.path))
+        texts += train * source.repeat
+    logger.info("%d texts to train on, %d held out", len(texts), sum(map(len, held.values())))
+    tokenizer = _tokenizer(output, texts, settings)
+    stream = _stream(tokenizer, texts, settings.seed)
+    logger.info("%d tokens in one pass", len(stream))
+    model = _model(output, tokenizer, stream, settings).to(device)
+    _train(model, stream, held, tokenizer, output, settings, device)
+    model.save_pretrained(output)
+    return output
+
+
+def _check_settings(output: Path, settings: PretrainSettings) -> None:
+    """Store the settings, or compare them with those of the run to resume."""
+    path = output / "settings.json"
+    if not path.exists():
+        path.write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
+        return
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if stored.get(field.name) != value:
+            raise InputError(
+                f"{str(output)!r} holds a run with {field.name}={stored.get(field.name)!r}, not {value!r}; "
+                "use the same settings to resume it, or another output folder."
+            )
+
+
+def _tokenizer(output: Path, texts: Sequence[str], settings: PretrainSettings) -> Tokenizer:
+    path = output / "tokenizer.json"
+    if not path.exists():
+        save_tokenizer(train_vocabulary(texts, settings.vocabulary, settings.alphabet), output, settings.max_length)
+    return Tokenizer.from_file(str(path))
+
+
+def _stream(tokenizer: Tokenizer, texts: Sequence[str], seed: int) -> np.ndarray:
+    """Return all texts in shuffled order as one int32 stream, each followed by [SEP]."""
+    order = np.random.default_rng(seed).permutation(len(texts))
+    pieces: list[np.ndarray] = []
+    for start in range(0, len(order), 20_000):
+        chunk = [texts[i] for i in order[start : start + 20_000]]
+        for encoding in tokenizer.encode_batch(chunk, add_special_tokens=False):
+            pieces.append(np.array([*encoding.ids, SEP], dtype=np.int32))
+    return np.concatenate(pieces)
+
+
+def _model(output: Path, tokenizer: Tokenizer, stream: np.ndarray, settings: PretrainSettings) -> RobertaForMaskedLM:
+    torch.manual_seed(settings.seed)
+    config = RobertaConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=settings.hidden, num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads, intermediate_size=settings.intermediate, type_vocab_size=1,
+        max_position_embeddings=settings.max_length + PAD + 1, bos_token_id=CLS, pad_token_id=PAD, eos_token_id=SEP,
+        layer_norm_eps=1e-5, initializer_range=settings.hidden**-0.5,
+    )  # fmt: skip
+    # BERT's range of 0.02 is for 768 wide; in a body of 256 it lets every layer shrink what passes. Places start small, so
+    # that at first a token is its word.
+    model = RobertaForMaskedLM(config)
+    embeddings = model.roberta.embeddings
+    with torch.no_grad():
+        embeddings.position_embeddings.weight.mul_(PLACE_SCALE)
+        embeddings.token_type_embeddings.weight.mul_(PLACE_SCALE)
+    if settings.vector_epochs and not (output / "checkpoint.safetensors").exists():
+        path = output / "vectors.safetensors"
+        if not path.exists():
+            texts = np.split(stream, np.flatnonzero(stream == SEP)[:-1] + 1)
+            vectors = subword_vectors(
+                [text[:-1].tolist() for text in texts], config.vocab_size, settings.hidden, epochs=settings.vector_epochs,
+                workers=torch.get_num_threads(), seed=settings.seed,
+            )  # fmt: skip
+            save_file({"vectors": torch.from_numpy(vectors)}, path)
+        with torch.no_grad():
+            embeddings.word_embeddings.weight.copy_(load_file(path)["vectors"] * config.initializer_range)
+    return model
+
+
+def _train(
+    model: RobertaForMaskedLM,
+    stream: np.ndarray,
+    held: dict[str, list[str]],
+    tokenizer: Tokenizer,
+    output: Path,
+    settings: PretrainSettings,
+    device: str,
+) -> None:
+    words = word_starts(tokenizer)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=settings.weight_decay
+    )
+    first = _resume(model, optimizer, output)
+    begun = saved = time.monotonic()
+    model.train()
+    total, batches = 0.0, 0
+    for step in range(first, settings.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * schedule(step, settings)
+        rng = np.random.default_rng([settings.seed, step])
+        torch.manual_seed(settings.seed * 1_000_003 + step)  # dropout
+        ids, labels = mask_words(
+            draw_rows(stream, step, rng, settings), words, tokenizer.get_vocab_size(), settings.masked_share, rng
+        )
+        loss = masked_loss(model, ids, labels, device)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        total, batches = total + loss.item(), batches + 1
+        last = step + 1 == settings.steps
+        if batches == 100 or last:
+            rate = (step + 1 - first) * settings.batch_tokens / (time.monotonic() - begun)
+            _log(output, step=step + 1, tokens=(step + 1) * settings.batch_tokens, loss=total / batches, tokens_per_s=rate)
+            total, batches = 0.0, 0
+        if last or time.monotonic() - saved > SAVE_SECONDS:
+            _save(model, optimizer, step + 1, output)
+            saved = time.monotonic()
+    if first < settings.steps:
+        losses = {name: held_out_loss(model, texts, tokenizer, settings, device) for name, texts in held.items() if texts}
+        _log(output, step=settings.steps, held_out_loss=losses)
+
+
+def schedule(step: int, settings: PretrainSettings) -> float:
+    """Return the learning rate's factor: linear warm-up, then a cosine to 2% of it."""
+    warmup = max(1, round(settings.steps * settings.warmup_share))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, settings.steps - warmup)))
+
+
+def draw_rows(stream: np.ndarray, step: int, rng: np.random.Generator, settings: PretrainSettings) -> np.ndarray:
+    """Return int64 [rows, length]: windows of the stream that begin at a text's start, with [CLS] before each."""
+    length = settings.max_length if step % 4 == 3 else settings.row_length
+    rows = settings.batch_tokens // length
+    starts = rng.integers(0, max(1, len(stream) - length), rows)
+    out = np.empty((rows, length), dtype=np.int64)
+    for row, start in enumerate(starts):
+        separators = np.flatnonzero(stream[start : start + length] == SEP)
+        begin = start + separators[0] + 1 if len(separators) else start
+        window = stream[begin : begin + length - 1]
+        if len(window) < length - 1:
+            window = np.concatenate([window, stream[: length - 1 - len(window)]])
+        out[row, 0], out[row, 1:] = CLS, window
+    return out
+
+
+def word_starts(tokenizer: Tokenizer) -> np.ndarray:
+    """Return bool [vocabulary]: whether a token begins a word."""
+    starts = np.ones(tokenizer.get_vocab_size(), dtype=bool)
+    for token, index in tokenizer.get_vocab().items():
+        starts[index] = not token.startswith("##")
+    return starts
+
+
+def mask_words(
+    rows: np.ndarray, starts: np.ndarray, vocabulary: int, share: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose whole words; return (ids, labels), both int64 [rows, length], labels -100 where nothing is asked.
+
+    Of the chosen words' tokens 80% become [MASK], 10% a random token, 10% stay (Devlin et al. 2019).
+    """
+    words = np.cumsum(starts[rows], axis=1)
+    draw = rng.random((rows.shape[0], rows.shape[1] + 1))
+    chosen = (np.take_along_axis(draw, words, axis=1) < share) & (rows > MASK)
+    labels = np.where(chosen, rows, -100)
+    fate = rng.random(rows.shape)
+    ids = np.where(chosen & (fate < 0.8), MASK, rows)
+    random = rng.integers(MASK + 1, vocabulary, rows.shape)
+    return np.where(chosen & (fate >= 0.9), random, ids), labels
+
+
+def masked_loss(model: RobertaForMaskedLM, ids: np.ndarray, labels: np.ndarray, device: str) -> torch.Tensor:
+    """Return the mean cross-entropy over the asked positions; the vocabulary head runs on those alone."""
+    target = torch.from_numpy(labels).to(device)
+    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16_pays(device)):
+        states = model.roberta(torch.from_numpy(ids).to(device)).last_hidden_state
+        logits = model.lm_head(states[target != -100])
+    return torch.nn.functional.cross_entropy(logits.float(), target[target != -100])
+
+
+def held_out_loss(
+    model: RobertaForMaskedLM, texts: Sequence[str], tokenizer: Tokenizer, settings: PretrainSettings, device: str
+) -> float:
+    """Return the mean masked loss over at most 50,000 tokens of held-out texts, masks fixed by the seed."""
+    stream = _stream(tokenizer, texts, settings.seed)[:50_000]
+    length = min(settings.row_length, len(stream))
+    rows = stream[: len(stream) // length * length].reshape(-1, length).astype(np.int64)
+    rng = np.random.default_rng(settings.seed)
+    ids, labels = mask_words(rows, word_starts(tokenizer), tokenizer.get_vocab_size(), settings.masked_share, rng)
+    model.eval()
+    total, count = 0.0, 0
+    with torch.inference_mode():
+        for start in range(0, len(ids), 64):
+            asked = int((labels[start : start + 64] != -100).sum())
+            if asked:
+                total += masked_loss(model, ids[start : start + 64], labels[start : start + 64], device).item() * asked
+                count += asked
+    model.train()
+    return total / max(1, count)
+
+
+def _save(model: RobertaForMaskedLM, optimizer: torch.optim.AdamW, step: int, output: Path) -> None:
+    """Write weights and optimizer moments, to a temporary file first, so that a kill never leaves half a checkpoint."""
+    tensors = {f"model.{name}": value.detach().clone() for name, value in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value.detach().clone() for name, value in state.items()}
+    temporary = output / "checkpoint.tmp"
+    save_file(tensors, temporary, metadata={"step": str(step)})
+    temporary.replace(output / "checkpoint.safetensors")
+
+
+def _resume(model: RobertaForMaskedLM, optimizer: torch.optim.AdamW, output: Path) -> int:
+    """Load the checkpoint if there is one and return the next step."""
+    path = output / "checkpoint.safetensors"
+    if not path.exists():
+        return 0
+    tensors = load_file(path)
+    model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    step = int(next(iter(state.values()))["step"])
+    logger.info("resumed at step %d", step)
+    return step
+
+
+def _log(output: Path, **values: object) -> None:
+    logger.info("%s", values)
+    with (output / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps(values) + "\n")
