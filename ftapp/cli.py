@@ -149,18 +149,24 @@ def pretrain(
 
 @main.command()
 @click.argument("task", type=click.Choice(["keyword", "sentiment"]))
-@click.option("--body", required=True, type=EXISTING, help="Folder of the pretrained body.")
+@click.option("--body", required=True, type=EXISTING, help="Folder of the pretrained body, or of the other task's model.")
 @click.option(
     "--data", "files", required=True, multiple=True, type=EXISTING, help="Labelled reviews to train on; may be given often."
 )
-@click.option("--validation", type=EXISTING, help="Labelled reviews to choose the epoch by  [default: a tenth of --data].")
+@click.option(
+    "--validation",
+    "held_files",
+    multiple=True,
+    type=EXISTING,
+    help="Labelled reviews to choose the epoch by; may be given often  [default: a tenth of --data].",
+)
 @click.option("--output", required=True, type=EXISTING, help="Folder for the classifier; a stopped run is continued.")
 @click.option("--epochs", default=12, show_default=True)
 @click.option("--learning-rate", default=3e-4, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 def train(
-    task: str, body: Path, files: tuple[Path, ...], validation: Path | None, output: Path, epochs: int,
+    task: str, body: Path, files: tuple[Path, ...], held_files: tuple[Path, ...], output: Path, epochs: int,
     learning_rate: float, seed: int, device: str,
 ) -> None:  # fmt: skip
     """Fine-tune a body into the keyword model or the sentiment model."""
@@ -171,7 +177,7 @@ def train(
 
     scheme = LabelScheme()
     reviews = [review for file in files for review in read_labelled(file, scheme)]
-    held = read_labelled(validation, scheme) if validation else None
+    held = [review for file in held_files for review in read_labelled(file, scheme)] or None
     settings = FinetuneSettings(task, epochs=epochs, learning_rate=learning_rate, seed=seed)
     click.echo(f"wrote {finetune(body, reviews, output, settings, validation=held, scheme=scheme, device=device)}")
 

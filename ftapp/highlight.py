@@ -32,9 +32,12 @@ def occlusion_rows(
 
 
 def visible_words(encoded: EncodedText, frame: Frame, max_length: int, words: Sequence[int]) -> list[int]:
-    """Return those of the words that the model reads at least the first token of; the rest are behind its limit."""
+    """Return those of the words that the model reads at least the first token of.
+
+    The rest are behind its limit, or have no token (a private-use character): a [MASK] for one would lengthen the input.
+    """
     end = min(len(encoded.ids), frame.room(max_length))
-    return [word for word in words if encoded.bounds[word] < end]
+    return [word for word in words if encoded.bounds[word] < min(end, encoded.bounds[word + 1])]
 
 
 def smooth(contributions: np.ndarray) -> np.ndarray:

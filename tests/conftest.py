@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 BUNDLED = ROOT / "models" / "review-small"
 KLUE = ROOT.parent / "shared" / "klue-roberta"
 
-settings.register_profile("ftapp", deadline=None, max_examples=100, derandomize=True, database=None)
+settings.register_profile("ftapp", deadline=None, max_examples=50, derandomize=True, database=None)
 settings.load_profile("ftapp")
 
 REVIEWS = [

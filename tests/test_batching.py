@@ -164,7 +164,8 @@ def test_probabilities_are_probabilities_for_any_logits(values: list[float]) -> 
     logits = np.array(values, dtype=np.float32)
     with np.errstate(all="raise", under="ignore"):
         several, one = batching.sigmoid(logits), batching.softmax(logits)
-    assert np.all((several >= 0) & (several <= 1)) and np.all((one >= 0) & (one <= 1))
+    assert np.all((several >= 0) & (several <= 1))
+    assert np.all((one >= 0) & (one <= 1))
     assert one.sum() == pytest.approx(1)
 
 

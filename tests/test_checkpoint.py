@@ -9,6 +9,7 @@ from typing import Any
 
 import huggingface_hub
 import pytest
+from conftest import REVIEWS, save_classifier
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 import ftapp
@@ -25,7 +26,6 @@ from ftapp.checkpoint import (
 from ftapp.errors import CheckpointError, InputError
 from ftapp.schema import KEYWORDS, OVERALL, SENTIMENTS, LabelScheme
 from ftapp.tokenizer import Tokenizer
-from conftest import REVIEWS, save_classifier
 
 Pair = tuple[Path, Path]
 Edit = Callable[..., Path]

@@ -4,12 +4,12 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
+from conftest import REVIEWS
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ftapp.schema import Word
 from ftapp.text import AlignedText, correct_spacing, has_hangul, normalize, prepare, respace, sentence_ends
-from conftest import REVIEWS
 
 ODD = [
     "ᄀ", "ᄒ", "ᅡ", "ᅢ", "ᆨ", "ᆫ", "가", "한", "ㄱ", "ㅠ", "ㅋㅋ",  # Hangul as syllables, as conjoining and as lone letters

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from conftest import KLUE, REVIEWS, small_tokenizer
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as RawTokenizer
@@ -15,7 +16,6 @@ from ftapp.checkpoint import TEMPLATE
 from ftapp.errors import CheckpointError
 from ftapp.schema import KEYWORDS, OVERALL
 from ftapp.tokenizer import LONGEST_RUN, EncodedText, Frame, Tokenizer
-from conftest import KLUE, REVIEWS, small_tokenizer
 
 SPECIAL = ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]")
 PIECES = [
@@ -113,8 +113,8 @@ def test_a_run_without_a_space_is_broken_and_not_lost(length: int) -> None:
     run = SYLLABLE * length
     encoded = TOKENIZER.encode([["굿", run, "굿"]])[0]
     assert raw_ids(RAW, run) == [RAW.token_to_id("[UNK]")]
-    parts = [raw_ids(RAW, run[i : i + LONGEST_RUN]) for i in range(0, length, LONGEST_RUN)]
-    assert list(encoded.ids[encoded.bounds[1] : encoded.bounds[2]]) == sum(parts, [])
+    parts = [index for i in range(0, length, LONGEST_RUN) for index in raw_ids(RAW, run[i : i + LONGEST_RUN])]
+    assert list(encoded.ids[encoded.bounds[1] : encoded.bounds[2]]) == parts
     assert encoded.unknown == 0
 
 
@@ -200,7 +200,7 @@ def test_a_vocabulary_without_a_special_token_is_refused_by_name(token: str, tmp
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"model": 1}', "\x00"])
 def test_a_broken_tokenizer_file_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text(content, encoding="utf-8")
-    with pytest.raises(CheckpointError, match="tokenizer.json' cannot be read"):
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json' cannot be read"):
         Tokenizer.open(tmp_path)
 
 
@@ -208,12 +208,12 @@ def test_a_broken_tokenizer_file_is_named(content: str, tmp_path: Path) -> None:
 def test_broken_settings_beside_a_vocabulary_are_named(content: str, tmp_path: Path) -> None:
     folder = write_vocabulary(tmp_path / "v", [*SPECIAL, "가"])
     (folder / "tokenizer_config.json").write_text(content, encoding="utf-8")
-    with pytest.raises(CheckpointError, match="tokenizer_config.json"):
+    with pytest.raises(CheckpointError, match=r"tokenizer_config\.json"):
         Tokenizer.open(folder)
 
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="neither tokenizer.json nor vocab.txt"):
+    with pytest.raises(CheckpointError, match=r"neither tokenizer\.json nor vocab\.txt"):
         Tokenizer.open(tmp_path)
 
 

@@ -62,7 +62,7 @@ def finetune(
     scheme: LabelScheme = LabelScheme(),
     device: str = "cpu",
 ) -> Path:
-    """Fine-tune `body` on labelled reviews into the classifier folder `output` and return it.
+    """Fine-tune `body`, pretrained or fine-tuned before, on labelled reviews into the folder `output` and return it.
 
     Validation is by review (a share of `reviews` unless given); the epoch with the best micro-F1 (keyword) or macro-F1
     (sentiment) on it is kept. A stopped run continues after its last whole epoch. Raises InputError or CheckpointError.
@@ -80,6 +80,7 @@ def finetune(
         body, dtype=torch.float32, id2label=dict(enumerate(labels)), label2id={x: i for i, x in enumerate(labels)},
         problem_type="multi_label_classification" if settings.task == "keyword" else "single_label_classification",
         hidden_dropout_prob=settings.dropout, attention_probs_dropout_prob=settings.dropout,
+        ignore_mismatched_sizes=True,  # a body that was fine-tuned for the other task has a head of another size
     ).to(device)  # fmt: skip
     length = model.config.max_position_embeddings - tokenizer.pad - 1
 
