@@ -125,7 +125,7 @@ def open_checkpoint(source: str | Path | tuple[str | Path, str | Path]) -> Check
     without a manifest. Hub ids are downloaded (or found in the cache); nothing else touches the network.
     Raises CheckpointError, with the reason, when something is absent, broken or does not fit.
     """
-    if isinstance(source, str) and "," in source and not Path(source).exists():
+    if isinstance(source, str) and "," in source and not _exists(Path(source)):
         first, _, second = source.partition(",")
         source = (first.strip(), second.strip())
     if isinstance(source, tuple):
@@ -195,9 +195,9 @@ def library_versions() -> dict[str, str]:
 def _locate(source: str | Path) -> Path:
     """Return the folder of a path or hub id."""
     path = Path(source)
-    if path.is_dir():
+    if _exists(path) and path.is_dir():
         return path
-    if path.exists() or not HUB_ID.fullmatch(str(source)):
+    if _exists(path) or not HUB_ID.fullmatch(str(source)):
         raise CheckpointError(f"There is no model folder {str(source)!r}.")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -209,6 +209,13 @@ def _locate(source: str | Path) -> Path:
         raise CheckpointError(
             f"There is no folder {str(source)!r} here, and as a hub id it could not be downloaded: {reason}"
         ) from error
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a name that the system refuses, such as one of thousands of letters
+        raise CheckpointError(f"The model {str(path)[:80]!r} cannot be looked up: {error.strerror}.") from error
 
 
 def _check(manifest: Manifest | None, keyword: Path, sentiment: Path, name: str) -> Checkpoint:

@@ -163,11 +163,14 @@ def pretrain(
 @click.option("--output", required=True, type=EXISTING, help="Folder for the classifier; a stopped run is continued.")
 @click.option("--epochs", default=12, show_default=True)
 @click.option("--learning-rate", default=3e-4, show_default=True)
+@click.option("--join-share", default=0.5, show_default=True, help="Joined reviews an epoch, as a share of the reviews.")
+@click.option("--cut-share", default=0.5, show_default=True, help="Reviews cut to one label's evidence, likewise.")
+@click.option("--pair-share", default=0.0, show_default=True, help="Joined pairs of such cuts, likewise.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 def train(
     task: str, body: Path, files: tuple[Path, ...], held_files: tuple[Path, ...], output: Path, epochs: int,
-    learning_rate: float, seed: int, device: str,
+    learning_rate: float, join_share: float, cut_share: float, pair_share: float, seed: int, device: str,
 ) -> None:  # fmt: skip
     """Fine-tune a body into the keyword model or the sentiment model."""
     _log_to_stderr()
@@ -178,7 +181,10 @@ def train(
     scheme = LabelScheme()
     reviews = [review for file in files for review in read_labelled(file, scheme)]
     held = [review for file in held_files for review in read_labelled(file, scheme)] or None
-    settings = FinetuneSettings(task, epochs=epochs, learning_rate=learning_rate, seed=seed)
+    settings = FinetuneSettings(
+        task, epochs=epochs, learning_rate=learning_rate, join_share=join_share, cut_share=cut_share,
+        pair_share=pair_share, seed=seed,
+    )  # fmt: skip
     click.echo(f"wrote {finetune(body, reviews, output, settings, validation=held, scheme=scheme, device=device)}")
 
 

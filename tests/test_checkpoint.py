@@ -347,6 +347,11 @@ def test_a_keyword_model_that_does_not_state_its_problem_opens(edited_model: Edi
 # Where it is
 
 
+def test_a_name_that_the_system_refuses_is_an_error_of_ours() -> None:
+    refuses("가" * 5000, "cannot be looked up")
+    refuses("a," + "가" * 5000, "cannot be looked up")
+
+
 def test_an_absent_folder_is_named(tmp_path: Path) -> None:
     refuses(tmp_path / "nowhere", "There is no model folder", "nowhere")
     refuses("no such folder", "There is no model folder 'no such folder'")

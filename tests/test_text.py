@@ -142,6 +142,8 @@ def test_places_survive_any_spaces_put_in_or_taken_out(text: str, data: st.DataO
         again = respace(aligned, spaced)
         assert len(again.text) == len(again.starts) == len(again.ends)
         assert "".join(again.text.split()) == letters
+        assert [*again.starts] == sorted(again.starts)
+        assert [*again.ends] == sorted(again.ends)
         check_words(text, words_between(again))
 
 
