@@ -165,7 +165,7 @@ def pretrain(
 @click.option("--learning-rate", default=3e-4, show_default=True)
 @click.option("--join-share", default=0.5, show_default=True, help="Joined reviews an epoch, as a share of the reviews.")
 @click.option("--cut-share", default=0.5, show_default=True, help="Reviews cut to one label's evidence, likewise.")
-@click.option("--pair-share", default=0.0, show_default=True, help="Joined pairs of such cuts, likewise.")
+@click.option("--pair-share", default=0.0, show_default=True, help="Pairs drawn of such cuts that contrast, likewise.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 def train(

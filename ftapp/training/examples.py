@@ -58,12 +58,18 @@ def cut_examples(reviews: Sequence[LabelledReview], tokenizer: Tokenizer, *, spa
     return [Example(encoded, found, None) for encoded, found in zip(tokenizer.encode(words), labels, strict=True)]
 
 
-def join_examples(examples: Sequence[Example], count: int, rng: np.random.Generator) -> list[Example]:
-    """Return up to `count` joins of two random examples that have no keyword in common."""
+def join_examples(
+    examples: Sequence[Example], count: int, rng: np.random.Generator, *, contrast: bool = False
+) -> list[Example]:
+    """Return up to `count` joins of two random examples that have no keyword in common.
+
+    With `contrast` only of two whose sentiments lie at least two steps apart: what the one says must not leak into the other.
+    """
     joined = []
     for first, second in rng.integers(0, len(examples), (count, 2)):
         a, b = examples[first], examples[second]
-        if first != second and not a.sentiments.keys() & b.sentiments.keys():
+        apart = not contrast or all(abs(x - y) >= 2 for x in a.sentiments.values() for y in b.sentiments.values())
+        if first != second and apart and not a.sentiments.keys() & b.sentiments.keys():
             shifted = tuple(bound + len(a.encoded.ids) for bound in b.encoded.bounds[1:])
             encoded = EncodedText(
                 a.encoded.ids + b.encoded.ids, a.encoded.bounds + shifted, a.encoded.unknown + b.encoded.unknown

@@ -40,7 +40,7 @@ class FinetuneSettings:
     validation_share: float = 0.1  # of the reviews, where no validation file is given
     join_share: float = 0.5  # joined reviews made in an epoch, as a share of the reviews
     cut_share: float = 0.5  # cut reviews drawn in an epoch, as a share of the reviews
-    pair_share: float = 0.0  # joined pairs of cut reviews made in an epoch, as a share of the reviews
+    pair_share: float = 0.0  # pairs of contrasting cut reviews drawn in an epoch, likewise; about half can be joined
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -97,14 +97,14 @@ def finetune(
         rng = np.random.default_rng([settings.seed, epoch])
         joined = join_examples(whole, round(settings.join_share * len(whole)), rng)
         drawn = rng.permutation(len(cuts))[: round(settings.cut_share * len(whole))]
-        pairs = join_examples(cuts, round(settings.pair_share * len(whole)), rng)
+        pairs = join_examples(cuts, round(settings.pair_share * len(whole)), rng, contrast=True)
         return rows_of([*whole, *joined, *(cuts[i] for i in drawn), *pairs])
 
     logger.info("%d reviews to train on, %d to validate on", len(reviews), len(validation))
-    _train(model, rows_of_epoch, held, output, settings, tokenizer.pad, device)
     for name in TOKENIZER_FILES:
         if (body / name).is_file():
             shutil.copyfile(body / name, output / name)
+    _train(model, rows_of_epoch, held, output, settings, tokenizer.pad, device)
     return output
 
 

@@ -1,5 +1,6 @@
 """The PyTorch engine: right weights or a full account of the wrong ones, right device or a reason."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -132,6 +133,7 @@ def test_buffers_of_old_versions_are_ignored(
         copied_folder,
         roberta__embeddings__position_ids=torch.arange(130)[None],
         roberta__embeddings__token_type_ids=torch.zeros(1, 130, dtype=torch.long),
+        old__embeddings__position_ids=torch.arange(130)[None],  # one that this version of transformers does not know
     )
     expected = TorchEngine(plain_pair[0], device="cpu").logits(*batch)
     np.testing.assert_array_equal(TorchEngine(copied_folder, device="cpu").logits(*batch), expected)
@@ -144,6 +146,9 @@ def test_half_precision_weights_are_loaded_as_float32(
     full = TorchEngine(copied_folder, device="cpu").logits(*batch)
     halves = {name: value.to(kind) for name, value in load_file(copied_folder / "model.safetensors").items()}
     save_file(halves, copied_folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((copied_folder / "config.json").read_text(encoding="utf-8"))
+    config["dtype"] = config["torch_dtype"] = str(kind).removeprefix("torch.")  # what the file says of itself
+    (copied_folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     engine = TorchEngine(copied_folder, device="cpu")
     assert {parameter.dtype for parameter in engine._model.parameters()} == {torch.float32}
     logits = engine.logits(*batch)
