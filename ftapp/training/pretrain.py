@@ -43,7 +43,7 @@ class PretrainSettings:
     intermediate: int = 1024
     max_length: int = 256  # longest sequence, special tokens included
     row_length: int = 128  # tokens in a training row; every fourth batch has rows of max_length
-    batch_tokens: int = 2048  # small on purpose: with few tokens to see, more steps learn more than smoother ones
+    batch_tokens: int = 2048  # small on purpose: few tokens to see make few large steps
     learning_rate: float = 5e-4
     warmup_share: float = 0.04
     weight_decay: float = 0.01
