@@ -150,8 +150,11 @@ def pretrain(
 @main.command()
 @click.argument("task", type=click.Choice(["keyword", "sentiment"]))
 @click.option("--body", required=True, type=EXISTING, help="Folder of the pretrained body, or of the other task's model.")
+@click.option("--data", "files", multiple=True, type=EXISTING, help="Labelled reviews to train on; may be given often.")
 @click.option(
-    "--data", "files", required=True, multiple=True, type=EXISTING, help="Labelled reviews to train on; may be given often."
+    "--ratings",
+    metavar="FILE:COUNT",
+    help="Warm the sentiment model up on COUNT reviews of a .tsv or .tsv.xz with ratings 1-10, all sentiments equally often.",
 )
 @click.option(
     "--validation",
@@ -169,17 +172,25 @@ def pretrain(
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 def train(
-    task: str, body: Path, files: tuple[Path, ...], held_files: tuple[Path, ...], output: Path, epochs: int,
-    learning_rate: float, join_share: float, cut_share: float, pair_share: float, seed: int, device: str,
+    task: str, body: Path, files: tuple[Path, ...], ratings: str | None, held_files: tuple[Path, ...], output: Path,
+    epochs: int, learning_rate: float, join_share: float, cut_share: float, pair_share: float, seed: int, device: str,
 ) -> None:  # fmt: skip
     """Fine-tune a body into the keyword model or the sentiment model."""
     _log_to_stderr()
     from ftapp.reviews import read_labelled
     from ftapp.schema import LabelScheme
+    from ftapp.training.corpus import TextSource, read_ratings
     from ftapp.training.finetune import FinetuneSettings, finetune
 
+    if not files and not ratings:
+        raise click.UsageError("Name what to train on: --data or --ratings.")
+    if ratings and task == "keyword":
+        raise click.UsageError("--ratings says nothing about keywords; use it with the task sentiment.")
     scheme = LabelScheme()
     reviews = [review for file in files for review in read_labelled(file, scheme)]
+    if ratings:
+        source = TextSource.parse(ratings)  # FILE:COUNT has the form of FILE:REPEAT
+        reviews += read_ratings(source.path, source.repeat, seed)
     held = [review for file in held_files for review in read_labelled(file, scheme)] or None
     settings = FinetuneSettings(
         task, epochs=epochs, learning_rate=learning_rate, join_share=join_share, cut_share=cut_share,

@@ -3,14 +3,18 @@
 import csv
 import json
 import lzma
+import random
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ftapp.errors import InputError
+from ftapp.reviews import LabelledReview
 
 HELD_OUT_ONE_IN = 100
+RATINGS = {str(rating) for rating in range(1, 11)}
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,7 @@ def read_texts(path: Path) -> list[str]:
         with path.open(encoding="utf-8") as lines:
             texts = [json.loads(line)["text"] for line in lines if line.strip()]
     elif name.endswith((".tsv", ".tsv.xz")):
-        with (lzma.open if name.endswith(".xz") else open)(path, "rt", encoding="utf-8") as lines:
-            rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-            texts = [row["review"] or "" for row in rows]
+        texts = [row["review"] or "" for row in _read_tsv(path)]
     elif name.endswith(".txt"):
         texts = path.read_text(encoding="utf-8").splitlines()
     else:
@@ -54,6 +56,38 @@ def read_texts(path: Path) -> list[str]:
     if not texts:
         raise InputError(f"{str(path)!r} holds no text.")
     return texts
+
+
+def read_ratings(path: Path, count: int, seed: int) -> list[LabelledReview]:
+    """Return at most `count` reviews drawn from a .tsv or .tsv.xz of `rating` (1-10) and `review`: overall labels alone.
+
+    Two ratings make a sentiment (1-2 the lowest, 9-10 the highest), all five equally often. Held-out texts are left out.
+    Raises InputError when the file is absent, a rating is none of 1-10, or `count` is below 5.
+    """
+    if not path.is_file():
+        raise InputError(f"The file of ratings {str(path)!r} does not exist.")
+    if count < 5:
+        raise InputError(f"{count} rated reviews are too few for five sentiments; ask for at least 5.")
+    graded: dict[int, list[str]] = defaultdict(list)
+    for number, row in enumerate(_read_tsv(path), 2):
+        rating, text = row.get("rating") or "", (row.get("review") or "").strip()
+        if rating not in RATINGS:
+            raise InputError(
+                f"Line {number} of {str(path)!r} has the rating {rating!r}; it must be a whole number from 1 to 10."
+            )
+        if text and not held_out(text):
+            graded[(int(rating) - 1) // 2].append(text)
+    draw = random.Random(seed)
+    return [
+        LabelledReview(f"rating-{grade}-{i}", text, (), grade)
+        for grade, texts in sorted(graded.items())
+        for i, text in enumerate(draw.sample(texts, min(len(texts), count // 5)))
+    ]
+
+
+def _read_tsv(path: Path) -> list[dict[str, str]]:
+    with (lzma.open if path.name.endswith(".xz") else open)(path, "rt", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def held_out(text: str) -> bool:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from ftapp.errors import InputError
 from ftapp.training import pretrain as module
-from ftapp.training.corpus import TextSource, held_out, read_texts, split_held_out
+from ftapp.training.corpus import TextSource, held_out, read_ratings, read_texts, split_held_out
 from ftapp.training.pretrain import MASK, SEP, PretrainSettings, draw_rows, mask_words, pretrain, schedule, word_starts
 from ftapp.training.vocabulary import train_vocabulary
 
@@ -128,3 +128,26 @@ def test_unusable_sources_are_named(tmp_path: Path) -> None:
     assert TextSource.parse("a.txt:3") == TextSource(Path("a.txt"), 3)
     with pytest.raises(InputError, match="no multiple"):
         PretrainSettings(hidden=30, heads=4)
+
+
+def test_ratings_become_overall_sentiments_each_equally_often(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.tsv"
+    texts = {f'영화 {i} "편': rating for i, rating in enumerate([*range(1, 11)] * 20)}
+    path.write_text("rating\treview\n" + "".join(f"{rating}\t{text}\n" for text, rating in texts.items()), encoding="utf-8")
+    reviews = read_ratings(path, 50, seed=3)
+    assert [sum(review.overall == grade for review in reviews) for grade in range(5)] == [10] * 5
+    assert all((texts[review.text] - 1) // 2 == review.overall and not review.labels for review in reviews)
+    assert not any(held_out(review.text) for review in reviews)
+    assert read_ratings(path, 50, seed=3) == reviews
+    assert len({review.id for review in reviews}) == 50
+
+
+def test_unusable_ratings_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.tsv"
+    path.write_text("rating\treview\n8\t좋아요\n11\t최고\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"Line 3 .* rating '11'"):
+        read_ratings(path, 50, seed=0)
+    with pytest.raises(InputError, match="too few"):
+        read_ratings(path, 4, seed=0)
+    with pytest.raises(InputError, match="does not exist"):
+        read_ratings(tmp_path / "none.tsv", 50, seed=0)
