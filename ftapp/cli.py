@@ -141,7 +141,7 @@ def pretrain(
     from ftapp.training.pretrain import pretrain as run
 
     settings = PretrainSettings(
-        tokens=tokens, layers=layers, hidden=hidden, heads=max(1, hidden // 64), intermediate=4 * hidden,
+        tokens=tokens, layers=layers, hidden=hidden, heads=max(2, hidden // 64), intermediate=4 * hidden,
         vocabulary=vocabulary, seed=seed,
     )  # fmt: skip
     click.echo(f"wrote {run([TextSource.parse(word) for word in sources], output, settings, device=device)}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ class Predictor:
         """
         _check_texts([text for text, _ in pairs])
         reviews = self._read([text for text, _ in pairs])
-        frames = self._frames()
+        frames = self._frames
         for _, keyword in pairs:
             if keyword not in frames:
                 raise InputError(f"{keyword!r} is no keyword of this model; it knows {', '.join(frames)}.")
@@ -125,7 +126,7 @@ class Predictor:
         contributions = self._keyword_contributions(reviews, found, after_batch) if highlights else None
 
         # One pass of the sentiment model: every (review, keyword) with its masked copies, and overall of every review.
-        frames = self._frames()
+        frames = self._frames
         groups: list[list[list[int]]] = []
         keys: list[tuple[int, int | None]] = []  # (review, keyword), None for overall
         anchors: dict[tuple[int, int | None], tuple[int, list[int]]] = {}  # keyword anchor, words masked in its sentence
@@ -223,7 +224,7 @@ class Predictor:
         notices = []
         if not has_hangul(analysis.text):
             notices.append(Notice("no_hangul", "The text holds no Korean; the model was trained on Korean reviews."))
-        frames = [self.tokenizer.plain_frame(), *self._frames().values()]
+        frames = [self.tokenizer.plain_frame(), *self._frames.values()]
         room = min(frame.room(self.max_length) for frame in frames)
         if review.prepared.cut or len(encoded.ids) > room:
             notices.append(
@@ -247,6 +248,7 @@ class Predictor:
                 notices.append(Notice("unsure_sentiment", message, result.keyword))
         return notices
 
+    @cached_property
     def _frames(self) -> dict[str, Frame]:
         """Return the sentiment model's frame for every keyword and for overall."""
         words = [*self.scheme.keywords, *([self.scheme.overall] if self.scheme.overall else [])]

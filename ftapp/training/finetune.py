@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from ftapp.batching import plan
@@ -22,6 +21,7 @@ from ftapp.reviews import LabelledReview
 from ftapp.schema import LabelScheme
 from ftapp.tokenizer import Tokenizer
 from ftapp.training.examples import Row, cut_examples, join_examples, keyword_rows, read_examples, sentiment_rows
+from ftapp.training.resume import load_state, save_state
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +136,10 @@ def _train(
     device: str,
 ) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    first, best = _resume(model, optimizer, output)
+    checkpoint, first, best = output / "resume.safetensors", 0, -1.0
+    if checkpoint.exists():
+        notes = load_state(checkpoint, model, optimizer)
+        first, best = int(notes["epoch"]), float(notes["best"])
     for epoch in range(first, settings.epochs):
         begun = time.monotonic()
         torch.manual_seed(settings.seed * 1009 + epoch)
@@ -167,7 +170,7 @@ def _train(
         if score > best:
             best = score
             model.save_pretrained(output)
-        _save(model, optimizer, epoch + 1, best, output)
+        save_state(checkpoint, model, optimizer, {"epoch": str(epoch + 1), "best": repr(best)})
 
 
 def shuffled_batches(rows: Sequence[Row], budget: int, seed: list[int]) -> list[list[Row]]:
@@ -210,32 +213,3 @@ def _validate(
     labels = guess.argmax(axis=1)
     scores = [f1(((labels == s) & (truth == s)).sum(), (labels == s).sum(), (truth == s).sum()) for s in range(guess.shape[1])]
     return mean(scores) or 0.0, loss
-
-
-def _save(model: PreTrainedModel, optimizer: torch.optim.AdamW, epoch: int, best: float, output: Path) -> None:
-    tensors = {f"model.{name}": value.detach().clone() for name, value in model.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value.detach().clone() for name, value in state.items()}
-    temporary = output / "resume.tmp"
-    save_file(tensors, temporary, metadata={"epoch": str(epoch), "best": repr(best)})
-    temporary.replace(output / "resume.safetensors")
-
-
-def _resume(model: PreTrainedModel, optimizer: torch.optim.AdamW, output: Path) -> tuple[int, float]:
-    """Load the last whole epoch if there is one; return (next epoch, best score so far)."""
-    path = output / "resume.safetensors"
-    if not path.exists():
-        return 0, -1.0
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata()
-    tensors = load_file(path)
-    model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(metadata["epoch"]), float(metadata["best"])

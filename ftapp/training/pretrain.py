@@ -20,6 +20,8 @@ from transformers import RobertaConfig, RobertaForMaskedLM
 from ftapp.engines.machine import bf16_pays
 from ftapp.errors import InputError
 from ftapp.training.corpus import TextSource, read_texts, split_held_out
+from ftapp.training.initialize import initialize, place_size
+from ftapp.training.resume import load_state, save_state
 from ftapp.training.vectors import subword_vectors
 from ftapp.training.vocabulary import save_tokenizer, train_vocabulary
 
@@ -27,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 CLS, PAD, SEP, UNK, MASK = range(5)
 SAVE_SECONDS = 120
-PLACE_SCALE = 0.3
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,19 @@ class PretrainSettings:
     max_length: int = 256  # longest sequence, special tokens included
     row_length: int = 128  # tokens in a training row; every fourth batch has rows of max_length
     batch_tokens: int = 2048  # small on purpose: few tokens to see make few large steps
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     warmup_share: float = 0.04
     weight_decay: float = 0.01
-    masked_share: float = 0.15  # of whole words
+    masked_share: float = 0.15
+    whole_words: float = 0.5  # share of the steps that mask whole words; the others mask single tokens
+    dropout: float = 0.0  # one pass over the texts leaves nothing to overfit
     vector_epochs: int = 2  # skip-gram passes; 0 starts from a random table
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Raise InputError for values that cannot work together."""
-        if self.hidden % self.heads:
-            raise InputError(f"hidden={self.hidden} is no multiple of heads={self.heads}.")
+        if self.heads < 2 or self.hidden % (2 * self.heads):
+            raise InputError(f"hidden={self.hidden} must be a multiple of twice heads={self.heads}, and heads at least 2.")
         if not self.row_length <= self.max_length <= self.batch_tokens:
             raise InputError(
                 f"row_length={self.row_length} <= max_length={self.max_length} <= batch_tokens={self.batch_tokens} must hold."
@@ -131,26 +134,30 @@ def _model(output: Path, tokenizer: Tokenizer, stream: np.ndarray, settings: Pre
         num_attention_heads=settings.heads, intermediate_size=settings.intermediate, type_vocab_size=1,
         max_position_embeddings=settings.max_length + PAD + 1, bos_token_id=CLS, pad_token_id=PAD, eos_token_id=SEP,
         layer_norm_eps=1e-5, initializer_range=settings.hidden**-0.5,
+        hidden_dropout_prob=settings.dropout, attention_probs_dropout_prob=settings.dropout,
     )  # fmt: skip
-    # BERT's range of 0.02 is for 768 wide; in a body of 256 it lets every layer shrink what passes. Places start small, so
-    # that at first a token is its word.
+    # BERT's range of 0.02 is for 768 wide; in a body of 256 it lets every layer shrink what passes.
     model = RobertaForMaskedLM(config)
-    embeddings = model.roberta.embeddings
-    with torch.no_grad():
-        embeddings.position_embeddings.weight.mul_(PLACE_SCALE)
-        embeddings.token_type_embeddings.weight.mul_(PLACE_SCALE)
-    if settings.vector_epochs and not (output / "checkpoint.safetensors").exists():
-        path = output / "vectors.safetensors"
-        if not path.exists():
-            texts = np.split(stream, np.flatnonzero(stream == SEP)[:-1] + 1)
-            vectors = subword_vectors(
-                [text[:-1].tolist() for text in texts], config.vocab_size, settings.hidden, epochs=settings.vector_epochs,
-                workers=torch.get_num_threads(), seed=settings.seed,
-            )  # fmt: skip
-            save_file({"vectors": torch.from_numpy(vectors)}, path)
-        with torch.no_grad():
-            embeddings.word_embeddings.weight.copy_(load_file(path)["vectors"] * config.initializer_range)
+    if not (output / "checkpoint.safetensors").exists():
+        size = settings.hidden - place_size(settings.hidden, settings.heads)
+        if settings.vector_epochs:
+            initialize(model, _vectors(output, stream, config.vocab_size, size, settings))
+        else:
+            initialize(model, torch.randn(config.vocab_size, size))
     return model
+
+
+def _vectors(output: Path, stream: np.ndarray, vocabulary: int, size: int, settings: PretrainSettings) -> torch.Tensor:
+    """Return the skip-gram vectors [vocabulary, size] of the output folder, made now if they are not there yet."""
+    path = output / "vectors.safetensors"
+    if not path.exists():
+        texts = np.split(stream, np.flatnonzero(stream == SEP)[:-1] + 1)
+        vectors = subword_vectors(
+            [text[:-1].tolist() for text in texts], vocabulary, size, epochs=settings.vector_epochs,
+            workers=torch.get_num_threads(), seed=settings.seed,
+        )  # fmt: skip
+        save_file({"vectors": torch.from_numpy(vectors)}, path)
+    return load_file(path)["vectors"]
 
 
 def _train(
@@ -163,10 +170,13 @@ def _train(
     device: str,
 ) -> None:
     words = word_starts(tokenizer)
+    tokens = np.ones_like(words)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=settings.weight_decay
     )
-    first = _resume(model, optimizer, output)
+    checkpoint = output / "checkpoint.safetensors"
+    first = int(load_state(checkpoint, model, optimizer)["step"]) if checkpoint.exists() else 0
+    logger.info("from step %d of %d", first + 1, settings.steps)
     begun = saved = time.monotonic()
     model.train()
     total, batches = 0.0, 0
@@ -175,9 +185,9 @@ def _train(
             group["lr"] = settings.learning_rate * schedule(step, settings)
         rng = np.random.default_rng([settings.seed, step])
         torch.manual_seed(settings.seed * 1_000_003 + step)  # dropout
-        ids, labels = mask_words(
-            draw_rows(stream, step, rng, settings), words, tokenizer.get_vocab_size(), settings.masked_share, rng
-        )
+        rows = draw_rows(stream, step, rng, settings)
+        units = words if rng.random() < settings.whole_words else tokens
+        ids, labels = mask_units(rows, units, tokenizer.get_vocab_size(), settings.masked_share, rng)
         loss = masked_loss(model, ids, labels, device)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -190,11 +200,14 @@ def _train(
             _log(output, step=step + 1, tokens=(step + 1) * settings.batch_tokens, loss=total / batches, tokens_per_s=rate)
             total, batches = 0.0, 0
         if last or time.monotonic() - saved > SAVE_SECONDS:
-            _save(model, optimizer, step + 1, output)
+            save_state(checkpoint, model, optimizer, {"step": str(step + 1)})
             saved = time.monotonic()
     if first < settings.steps:
-        losses = {name: held_out_loss(model, texts, tokenizer, settings, device) for name, texts in held.items() if texts}
-        _log(output, step=settings.steps, held_out_loss=losses)
+        for name, texts in held.items():
+            for unit, starts in (("token", tokens), ("word", words)):
+                if texts:
+                    nats = held_out_loss(model, texts, starts, tokenizer, settings, device)
+                    _log(output, step=settings.steps, source=name, masked=unit, held_out_loss=nats)
 
 
 def schedule(step: int, settings: PretrainSettings) -> float:
@@ -229,16 +242,17 @@ def word_starts(tokenizer: Tokenizer) -> np.ndarray:
     return starts
 
 
-def mask_words(
+def mask_units(
     rows: np.ndarray, starts: np.ndarray, vocabulary: int, share: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Choose whole words; return (ids, labels), both int64 [rows, length], labels -100 where nothing is asked.
+    """Choose units to mask; return (ids, labels), both int64 [rows, length], labels -100 where nothing is asked.
 
-    Of the chosen words' tokens 80% become [MASK], 10% a random token, 10% stay (Devlin et al. 2019).
+    A unit begins at each token that `starts` [vocabulary] names: whole words, or single tokens where it names all.
+    Of the chosen units' tokens 80% become [MASK], 10% a random token, 10% stay (Devlin et al. 2019).
     """
-    words = np.cumsum(starts[rows], axis=1)
+    units = np.cumsum(starts[rows], axis=1)
     draw = rng.random((rows.shape[0], rows.shape[1] + 1))
-    chosen = (np.take_along_axis(draw, words, axis=1) < share) & (rows > MASK)
+    chosen = (np.take_along_axis(draw, units, axis=1) < share) & (rows > MASK)
     labels = np.where(chosen, rows, -100)
     fate = rng.random(rows.shape)
     ids = np.where(chosen & (fate < 0.8), MASK, rows)
@@ -256,14 +270,19 @@ def masked_loss(model: RobertaForMaskedLM, ids: np.ndarray, labels: np.ndarray, 
 
 
 def held_out_loss(
-    model: RobertaForMaskedLM, texts: Sequence[str], tokenizer: Tokenizer, settings: PretrainSettings, device: str
+    model: RobertaForMaskedLM,
+    texts: Sequence[str],
+    starts: np.ndarray,
+    tokenizer: Tokenizer,
+    settings: PretrainSettings,
+    device: str,
 ) -> float:
     """Return the mean masked loss over at most 50,000 tokens of held-out texts, masks fixed by the seed."""
     stream = _stream(tokenizer, texts, settings.seed)[:50_000]
     length = min(settings.row_length, len(stream))
     rows = stream[: len(stream) // length * length].reshape(-1, length).astype(np.int64)
     rng = np.random.default_rng(settings.seed)
-    ids, labels = mask_words(rows, word_starts(tokenizer), tokenizer.get_vocab_size(), settings.masked_share, rng)
+    ids, labels = mask_units(rows, starts, tokenizer.get_vocab_size(), settings.masked_share, rng)
     model.eval()
     total, count = 0.0, 0
     with torch.inference_mode():
@@ -274,34 +293,6 @@ def held_out_loss(
                 count += asked
     model.train()
     return total / max(1, count)
-
-
-def _save(model: RobertaForMaskedLM, optimizer: torch.optim.AdamW, step: int, output: Path) -> None:
-    """Write weights and optimizer moments, to a temporary file first, so that a kill never leaves half a checkpoint."""
-    tensors = {f"model.{name}": value.detach().clone() for name, value in model.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value.detach().clone() for name, value in state.items()}
-    temporary = output / "checkpoint.tmp"
-    save_file(tensors, temporary, metadata={"step": str(step)})
-    temporary.replace(output / "checkpoint.safetensors")
-
-
-def _resume(model: RobertaForMaskedLM, optimizer: torch.optim.AdamW, output: Path) -> int:
-    """Load the checkpoint if there is one and return the next step."""
-    path = output / "checkpoint.safetensors"
-    if not path.exists():
-        return 0
-    tensors = load_file(path)
-    model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    step = int(next(iter(state.values()))["step"])
-    logger.info("resumed at step %d", step)
-    return step
 
 
 def _log(output: Path, **values: object) -> None:

@@ -1,4 +1,4 @@
-"""Pretraining: masks whole words, keeps held-out texts out, and resumes as if it had never stopped."""
+"""Pretraining: begins where it should, masks words or tokens, keeps held-out texts out, and resumes as if never stopped."""
 
 import json
 import shutil
@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import REVIEWS
 from safetensors.torch import load_file
+from transformers import RobertaConfig, RobertaForMaskedLM
 
 from ftapp.errors import InputError
 from ftapp.training import pretrain as module
 from ftapp.training.corpus import TextSource, held_out, read_ratings, read_texts, split_held_out
-from ftapp.training.pretrain import MASK, SEP, PretrainSettings, draw_rows, mask_words, pretrain, schedule, word_starts
+from ftapp.training.initialize import initialize
+from ftapp.training.pretrain import MASK, SEP, PretrainSettings, draw_rows, mask_units, pretrain, schedule, word_starts
 from ftapp.training.vocabulary import train_vocabulary
 
 TINY = PretrainSettings(
@@ -59,26 +62,49 @@ def test_a_stopped_run_continues_to_the_same_weights(text_file: Path, tmp_path: 
     for name, value in expected.items():
         np.testing.assert_allclose(got[name].numpy(), value.numpy(), atol=1e-6, err_msg=name)
     losses = [json.loads(line) for line in (stopped / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert losses[-1]["held_out_loss"].keys() <= {"texts.txt"}
+    held = {line["masked"]: line["held_out_loss"] for line in losses if "held_out_loss" in line}
+    assert held.keys() == {"token", "word"}
+    assert all(0 < loss < 10 for loss in held.values())
 
 
 def test_other_settings_are_refused_rather_than_mixed(text_file: Path, tmp_path: Path) -> None:
     pretrain([TextSource(text_file)], tmp_path / "run", TINY)
-    with pytest.raises(InputError, match=r"learning_rate=0\.0005, not 0\.5"):
+    with pytest.raises(InputError, match=r"learning_rate=0\.001, not 0\.5"):
         pretrain([TextSource(text_file)], tmp_path / "run", replace(TINY, learning_rate=0.5))
 
 
 def test_vectors_of_gensim_fill_the_embedding_table(text_file: Path, tmp_path: Path) -> None:
     body = pretrain([TextSource(text_file)], tmp_path / "run", replace(TINY, tokens=128))
     table = load_file(body / "model.safetensors")["roberta.embeddings.word_embeddings.weight"].numpy()
-    assert table[5:].std() == pytest.approx(32**-0.5, rel=0.2)
+    assert table[5:, 16:].std() == pytest.approx(32**-0.5, rel=0.2)
+
+
+@pytest.mark.parametrize(("layer", "head", "offset"), [(0, 0, -1), (0, 1, 1), (0, 2, -2), (0, 3, 2), (1, 3, 3)])
+def test_a_fresh_body_looks_at_its_neighbours(layer: int, head: int, offset: int) -> None:
+    torch.manual_seed(0)
+    config = RobertaConfig(
+        vocab_size=50, hidden_size=128, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, pad_token_id=1,
+        type_vocab_size=1, max_position_embeddings=66, initializer_range=128**-0.5, attn_implementation="eager",
+    )  # fmt: skip
+    model = RobertaForMaskedLM(config).eval()
+    initialize(model, torch.randn(50, 96))
+    with torch.inference_mode():
+        looks = model.roberta(torch.randint(5, 50, (1, 64)), output_attentions=True).attentions[layer][0, head]
+    inside = range(4, 60)
+    assert [int(looks[place].argmax()) for place in inside] == [place + offset for place in inside]
+
+
+def test_masks_can_be_of_single_tokens() -> None:
+    rows = np.full((200, 50), 7)
+    _, labels = mask_units(rows, np.ones(10, dtype=bool), 10, 0.2, np.random.default_rng(0))
+    assert (labels != -100).mean() == pytest.approx(0.2, abs=0.02)
 
 
 def test_masks_cover_whole_words_and_ask_for_what_stood_there() -> None:
     tokenizer = train_vocabulary(REVIEWS, 200, 150)
     starts = word_starts(tokenizer)
     rows = np.array([tokenizer.encode(" ".join(REVIEWS)).ids[:60]] * 50)
-    ids, labels = mask_words(rows, starts, tokenizer.get_vocab_size(), 0.3, np.random.default_rng(0))
+    ids, labels = mask_units(rows, starts, tokenizer.get_vocab_size(), 0.3, np.random.default_rng(0))
     asked = labels != -100
     assert np.array_equal(labels[asked], rows[asked])
     assert np.array_equal(ids[~asked], rows[~asked])
@@ -126,7 +152,7 @@ def test_unusable_sources_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 1"):
         TextSource.parse("a.txt:0")
     assert TextSource.parse("a.txt:3") == TextSource(Path("a.txt"), 3)
-    with pytest.raises(InputError, match="no multiple"):
+    with pytest.raises(InputError, match="must be a multiple"):
         PretrainSettings(hidden=30, heads=4)
 
 

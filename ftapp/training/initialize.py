@@ -1,0 +1,60 @@
+"""Start a body near a solution: words in some dimensions, places in the others, first layers that look at neighbours.
+
+A small body from random weights spends millions of tokens on a plateau where it predicts words by frequency alone: before
+attention can find a neighbour, it must learn what a place is. Here it starts with that knowledge. Places are sinusoids
+(Vaswani et al. 2017), of which a shift by d is a rotation; the first heads' queries are that rotation and their keys the
+identity, so that each head looks d tokens away (initialisation in the manner of Trockman and Kolter 2023). All of it is
+trained on.
+"""
+
+import math
+
+import torch
+from transformers import RobertaForMaskedLM
+
+OFFSETS = ((-1, 1, -2, 2), (-1, 1, -3, 3))  # where the heads of the first layers look at first
+PLACE_SCALE = 1.4  # amplitude of the sinusoids, in standard deviations of a word's dimension
+GAIN = 4.0  # sharpness of the first looks
+LONGEST, SHORTEST = 200.0, 2.5  # periods of the sinusoids, in tokens
+
+
+def place_size(hidden: int, heads: int) -> int:
+    """Return how many dimensions hold the place: as many as one head reads."""
+    return hidden // heads
+
+
+@torch.no_grad()
+def initialize(model: RobertaForMaskedLM, vectors: torch.Tensor) -> None:
+    """Set a fresh model's embeddings, and the first layers' queries and keys, in place.
+
+    `vectors`: [vocabulary, hidden - place_size], of unit variance. A model without room for an even place_size is refused by
+    torch's own shape errors; models of one head have no room for words and places both.
+    """
+    config = model.config
+    size = place_size(config.hidden_size, config.num_attention_heads)
+    half, scale = size // 2, config.initializer_range
+    frequencies = 2 * math.pi / torch.logspace(math.log10(SHORTEST), math.log10(LONGEST), half)
+    embeddings = model.roberta.embeddings
+    embeddings.word_embeddings.weight.zero_()
+    embeddings.word_embeddings.weight[:, size:] = vectors * scale
+    embeddings.token_type_embeddings.weight.zero_()
+    places = embeddings.position_embeddings.weight
+    angles = torch.arange(len(places))[:, None] * frequencies
+    places.zero_()
+    places[:, :half] = torch.sin(angles) * scale * PLACE_SCALE
+    places[:, half:size] = torch.cos(angles) * scale * PLACE_SCALE
+
+    eye = torch.eye(half) * math.sqrt(GAIN)
+    for layer, offsets in zip(model.roberta.encoder.layer, OFFSETS, strict=False):
+        attention = layer.attention.self
+        for head, offset in zip(range(config.num_attention_heads), offsets, strict=False):
+            rows = slice(head * size, (head + 1) * size)
+            cos, sin = eye * torch.cos(offset * frequencies), eye * torch.sin(offset * frequencies)
+            query, key = attention.query.weight[rows], attention.key.weight[rows]
+            query.zero_()
+            query[:half, :half], query[:half, half:size] = cos, sin  # sin(t + d) = sin t cos d + cos t sin d
+            query[half:, :half], query[half:, half:size] = -sin, cos
+            key.zero_()
+            key[:half, :half], key[half:, half:size] = eye, eye
+        layer.attention.output.dense.weight[:size] = 0  # nothing is written over the places at first
+        layer.output.dense.weight[:size] = 0
