@@ -1,10 +1,11 @@
 """How fast a file of reviews is analyzed with exact highlights: the origin's way against the batched one.
 
-    python benchmarks/cascade.py [--model models/review-small] [--klue FOLDER] [--output benchmarks/results/cascade.json]
+    python benchmarks/cascade.py [--data FILE]... [--klue FOLDER] [--output benchmarks/results/cascade.json]
 
-Two shapes: the given model, and, where --klue names a folder with klue/roberta-small's config and vocabulary, random weights
-of that shape with a threshold at which about 3 keywords a review are found. Each contender runs in a process of its own, on
-the same reviews, in interleaved rounds; the figure is the median round. Run it while nothing else does.
+Each data file is a workload of its own. Two shapes: the given model, and, where --klue names a folder with
+klue/roberta-small's config and vocabulary, random weights of that shape with a threshold at which about 3 keywords a review
+are found. Each contender runs in a process of its own, on the same reviews, in interleaved rounds; the figure is the median
+round. Run it while nothing else does.
 """
 
 import argparse
@@ -159,31 +160,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "review-small")
     parser.add_argument("--klue", type=Path, help="folder with config.klue-roberta-small.json and its tokenizer")
-    parser.add_argument("--data", type=Path, default=ROOT / "data" / "reviews.jsonl")
+    parser.add_argument("--data", type=Path, action="append", help="reviews; may be given often [default: data/reviews.jsonl]")
     parser.add_argument("--reviews", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    texts = choose_reviews(arguments.data, arguments.reviews)
+    files = arguments.data or [ROOT / "data" / "reviews.jsonl"]
     if arguments.child:
+        texts = choose_reviews(files[0], arguments.reviews)
         print(json.dumps(run_contender(arguments.model, *arguments.child, texts), ensure_ascii=False))
         return
-    result: dict[str, object] = {
-        "environment": describe(),
-        "reviews": len(texts),
-        "characters_mean": round(float(np.mean([len(text) for text in texts])), 1),
-        "characters_max": max(map(len, texts)),
-        "rounds": arguments.rounds,
-        "shapes": {},
-    }
-    shapes = {"bundled": arguments.model}
-    with tempfile.TemporaryDirectory() as temporary:
-        if arguments.klue:
-            shapes["klue-roberta-small, random weights"] = random_klue(arguments.klue, Path(temporary) / "plain", texts)
-        result["shapes"] = {
-            name: compare(model, arguments.data, arguments.reviews, arguments.rounds) for name, model in shapes.items()
-        }
+    workloads = {}
+    for data in files:
+        texts = choose_reviews(data, arguments.reviews)
+        lengths = [len(text) for text in texts]
+        shapes = {"bundled": arguments.model}
+        with tempfile.TemporaryDirectory() as temporary:
+            if arguments.klue:
+                shapes["klue-roberta-small, random weights"] = random_klue(arguments.klue, Path(temporary) / "plain", texts)
+            workloads[data.name] = {
+                "reviews": len(texts),
+                "characters_mean": round(statistics.mean(lengths), 1),
+                "characters_max": max(lengths),
+                "shapes": {name: compare(model, data, len(texts), arguments.rounds) for name, model in shapes.items()},
+            }
+    result = {"environment": describe(), "rounds": arguments.rounds, "workloads": workloads}
     text = json.dumps(result, ensure_ascii=False, indent=2)
     print(text)
     if arguments.output:
