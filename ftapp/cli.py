@@ -168,12 +168,14 @@ def pretrain(
 @click.option("--learning-rate", default=3e-4, show_default=True)
 @click.option("--join-share", default=0.5, show_default=True, help="Joined reviews an epoch, as a share of the reviews.")
 @click.option("--cut-share", default=0.5, show_default=True, help="Reviews cut to one label's evidence, likewise.")
+@click.option("--name-share", default=0.0, show_default=True, help="For keywords: cuts with the verdict masked, likewise.")
 @click.option("--pair-share", default=0.0, show_default=True, help="Pairs drawn of such cuts that contrast, likewise.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 def train(
     task: str, body: Path, files: tuple[Path, ...], ratings: str | None, held_files: tuple[Path, ...], output: Path,
-    epochs: int, learning_rate: float, join_share: float, cut_share: float, pair_share: float, seed: int, device: str,
+    epochs: int, learning_rate: float, join_share: float, cut_share: float, pair_share: float, name_share: float, seed: int,
+    device: str,
 ) -> None:  # fmt: skip
     """Fine-tune a body into the keyword model or the sentiment model."""
     _log_to_stderr()
@@ -194,7 +196,7 @@ def train(
     held = [review for file in held_files for review in read_labelled(file, scheme)] or None
     settings = FinetuneSettings(
         task, epochs=epochs, learning_rate=learning_rate, join_share=join_share, cut_share=cut_share,
-        pair_share=pair_share, seed=seed,
+        pair_share=pair_share, name_share=name_share, seed=seed,
     )  # fmt: skip
     click.echo(f"wrote {finetune(body, reviews, output, settings, validation=held, scheme=scheme, device=device)}")
 

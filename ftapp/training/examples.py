@@ -2,7 +2,8 @@
 
 Two augmentations keep labels true. A joined review is two reviews in a row, with the labels of both; it teaches the
 sentiment model to look for its own keyword. A cut review is the evidence of one label alone; it teaches both models what
-the shortest text says, which is what an occlusion and a hurried customer show them.
+the shortest text says, which is what an occlusion and a hurried customer show them. For keywords alone there is a third: a
+named cut has its last word, in Korean the verdict, masked, so that the keyword is read off the words that name it.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from ftapp.reviews import LabelledReview
 from ftapp.schema import LabelScheme
 from ftapp.text import prepare
 from ftapp.tokenizer import EncodedText, Frame, Tokenizer
+
+PARTICLES = ("은", "는", "이", "가", "도", "을", "를")  # of topics, subjects and objects
 
 
 @dataclass(frozen=True)
@@ -44,18 +47,36 @@ def read_examples(reviews: Sequence[LabelledReview], tokenizer: Tokenizer, *, sp
 
 def cut_examples(reviews: Sequence[LabelledReview], tokenizer: Tokenizer, *, spacing: bool = True) -> list[Example]:
     """Return an example for each evidence that no other evidence of the review cuts across."""
-    texts: list[str] = []
-    labels: list[dict[str, int]] = []
+    cuts = _cuts(reviews, spacing)
+    encoded = tokenizer.encode([words for words, _ in cuts])
+    return [Example(text, labels, None) for text, (_, labels) in zip(encoded, cuts, strict=True)]
+
+
+def named_examples(reviews: Sequence[LabelledReview], tokenizer: Tokenizer, *, spacing: bool = True) -> list[Example]:
+    """Return the cuts of one label alone in which a word before the last has a subject's particle, the last word masked."""
+    cuts = [
+        (words[:-1], labels)
+        for words, labels in _cuts(reviews, spacing)
+        if len(labels) == 1 and any(word.endswith(PARTICLES) for word in words[:-1])
+    ]
+    named = []
+    for text, (_, labels) in zip(tokenizer.encode([words for words, _ in cuts]), cuts, strict=True):
+        ids = (*text.ids, tokenizer.mask)
+        named.append(Example(EncodedText(ids, (*text.bounds, len(ids)), text.unknown), labels, None))
+    return named
+
+
+def _cuts(reviews: Sequence[LabelledReview], spacing: bool) -> list[tuple[list[str], dict[str, int]]]:
+    """Return (words, labels) of each evidence that no other evidence of the review cuts across."""
+    cuts = []
     for review in reviews:
         spans = [(start := review.text.index(x.evidence), start + len(x.evidence), x) for x in review.labels]
         for begin, end, label in spans:
             inside = {x.keyword: x.sentiment for b, e, x in spans if b >= begin and e <= end}
             crossing = [x for b, e, x in spans if b < end and e > begin and x.keyword not in inside]
             if not crossing:
-                texts.append(label.evidence)
-                labels.append(inside)
-    words = [[word.text for word in prepare(text, spacing=spacing).words] for text in texts]
-    return [Example(encoded, found, None) for encoded, found in zip(tokenizer.encode(words), labels, strict=True)]
+                cuts.append(([word.text for word in prepare(label.evidence, spacing=spacing).words], inside))
+    return cuts
 
 
 def join_examples(

@@ -20,7 +20,15 @@ from ftapp.evaluate import f1, mean
 from ftapp.reviews import LabelledReview
 from ftapp.schema import LabelScheme
 from ftapp.tokenizer import Tokenizer
-from ftapp.training.examples import Row, cut_examples, join_examples, keyword_rows, read_examples, sentiment_rows
+from ftapp.training.examples import (
+    Row,
+    cut_examples,
+    join_examples,
+    keyword_rows,
+    named_examples,
+    read_examples,
+    sentiment_rows,
+)
 from ftapp.training.resume import load_state, save_state
 
 logger = logging.getLogger(__name__)
@@ -41,6 +49,7 @@ class FinetuneSettings:
     join_share: float = 0.5  # joined reviews made in an epoch, as a share of the reviews
     cut_share: float = 0.5  # cut reviews drawn in an epoch, as a share of the reviews
     pair_share: float = 0.0  # pairs of contrasting cut reviews drawn in an epoch, likewise; about half can be joined
+    name_share: float = 0.0  # for keywords: cuts with the verdict masked, alone and joined, likewise
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -91,6 +100,7 @@ def finetune(
         return sentiment_rows(examples, tokenizer, scheme, TEMPLATE, length)
 
     whole, cuts = read_examples(reviews, tokenizer), cut_examples(reviews, tokenizer)
+    named = named_examples(reviews, tokenizer) if settings.task == "keyword" else []
     held = rows_of(read_examples(validation, tokenizer))
 
     def rows_of_epoch(epoch: int) -> list[Row]:
@@ -98,7 +108,9 @@ def finetune(
         joined = join_examples(whole, round(settings.join_share * len(whole)), rng)
         drawn = rng.permutation(len(cuts))[: round(settings.cut_share * len(whole))]
         pairs = join_examples(cuts, round(settings.pair_share * len(whole)), rng, contrast=True)
-        return rows_of([*whole, *joined, *(cuts[i] for i in drawn), *pairs])
+        names = rng.permutation(len(named))[: round(settings.name_share * len(whole))]
+        joined += join_examples([*named, *cuts], round(settings.name_share * len(whole)) if named else 0, rng)
+        return rows_of([*whole, *joined, *(cuts[i] for i in drawn), *pairs, *(named[i] for i in names)])
 
     logger.info("%d reviews to train on, %d to validate on", len(reviews), len(validation))
     for name in TOKENIZER_FILES:

@@ -18,7 +18,7 @@ from ftapp.reviews import Label, LabelledReview
 from ftapp.schema import KEYWORDS, LabelScheme
 from ftapp.tokenizer import Tokenizer
 from ftapp.training import finetune as module
-from ftapp.training.examples import cut_examples, join_examples, keyword_rows, read_examples, sentiment_rows
+from ftapp.training.examples import cut_examples, join_examples, keyword_rows, named_examples, read_examples, sentiment_rows
 from ftapp.training.finetune import FinetuneSettings, finetune, split
 from ftapp.training.precision import halved
 from ftapp.training.vocabulary import save_tokenizer, train_vocabulary
@@ -152,3 +152,13 @@ def test_cut_reviews_carry_only_the_labels_whose_words_they_hold(tokenizer: Toke
     crossing = (*labels, Label("가격", 1, "원단인데 비싸요"))
     cuts = cut_examples([LabelledReview("x", text, crossing, 3)], tokenizer)
     assert [example.sentiments for example in cuts] == [{"색상": 3}]
+
+
+def test_a_named_cut_masks_the_verdict_and_keeps_the_keyword(tokenizer: Tokenizer) -> None:
+    text = "배송이 너무 늦었어요 예뻐요 진짜 예뻐요"
+    labels = (Label("배송", 0, "배송이 너무 늦었어요"), Label("디자인", 4, "진짜 예뻐요"))
+    (named,) = named_examples([LabelledReview("x", text, labels, 1)], tokenizer)
+    (shown,) = tokenizer.encode([["배송이", "너무"]])
+    assert named.encoded.ids == (*shown.ids, tokenizer.mask)
+    assert named.encoded.bounds == (*shown.bounds, len(named.encoded.ids))
+    assert named.sentiments == {"배송": 0}
