@@ -27,8 +27,8 @@ def place_size(hidden: int, heads: int) -> int:
 def initialize(model: RobertaForMaskedLM, vectors: torch.Tensor) -> None:
     """Set a fresh model's embeddings, and the first layers' queries and keys, in place.
 
-    `vectors`: [vocabulary, hidden - place_size], of unit variance. A model without room for an even place_size is refused by
-    torch's own shape errors; models of one head have no room for words and places both.
+    `vectors`: [vocabulary, hidden - place_size], of unit variance. The model needs at least two heads (one head's size is
+    given to the places) of an even size; `PretrainSettings` sees to that.
     """
     config = model.config
     size = place_size(config.hidden_size, config.num_attention_heads)
