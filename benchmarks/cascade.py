@@ -29,7 +29,8 @@ from ftapp.reviews import read_texts
 
 ROOT = Path(__file__).parent.parent
 CONTENDERS = {
-    "origin, dynamic-int8": ("origin", "dynamic-int8"),
+    "origin, dynamic-int8": ("stock", "dynamic-int8"),  # one pass at a time, the forward pass of transformers
+    "one at a time, dynamic-int8": ("single", "dynamic-int8"),  # one pass at a time, our engine: what batching alone brings
     "batched, dynamic-int8": ("batched", "dynamic-int8"),
     "batched, full": ("batched", "full"),
 }
@@ -69,7 +70,11 @@ def choose_reviews(path: Path, count: int) -> list[str]:
 def run_contender(model: Path, way: str, variant: str, texts: list[str]) -> dict[str, object]:
     """Analyze the reviews once after a warm-up; return seconds, counts and the labels found."""
     predictor = load(model, variant, "cpu")
-    predictor.analyze(texts[:2])
+    if way == "stock":
+        halves = open_checkpoint(model)
+        engines = [origin.StockEngine(folder) for folder in (halves.keyword, halves.sentiment)]
+        predictor = replace(predictor, keyword_engine=engines[0], sentiment_engine=engines[1])
+    analyze(predictor, way, texts[:2])
     counted = [CountingEngine(predictor.keyword_engine), CountingEngine(predictor.sentiment_engine)]
     predictor = replace(predictor, keyword_engine=counted[0], sentiment_engine=counted[1])
     begun = time.perf_counter()
@@ -88,7 +93,7 @@ def run_contender(model: Path, way: str, variant: str, texts: list[str]) -> dict
 
 def analyze(predictor: Predictor, way: str, texts: list[str]) -> list[list[tuple[str, str, int, int]]]:
     """Return (keyword, sentiment, start, end) of every keyword of every review, by one way or the other."""
-    if way == "origin":
+    if way != "batched":
         return [[(k, s, h.start, h.end) for k, s, h in origin.analyze(predictor, text)] for text in texts]
     return [
         [(k.keyword, k.sentiment, k.highlight.start, k.highlight.end) for k in analysis.keywords if k.highlight]

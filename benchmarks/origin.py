@@ -1,18 +1,39 @@
 """The origin's way to analyze a review, kept as the thing to be faster than: one forward pass at a time.
 
 For every keyword that is found the whole occlusion is done again: 1 + K x (1 + W + w) + 1 passes for K keywords, W words and
-w words in the anchor's sentence. Same preparation, tokenizer, rules and engines as `Predictor.analyze`.
+w words in the anchor's sentence. Same preparation, tokenizer and rules as `Predictor.analyze`.
 """
 
+from pathlib import Path
+
 import numpy as np
+import torch
 
 from ftapp.batching import sigmoid, softmax
 from ftapp.engines import Engine
+from ftapp.engines.machine import granted_cores
+from ftapp.engines.torch import load_model, quantize_dynamic
 from ftapp.highlight import anchor, between
 from ftapp.predictor import Predictor
 from ftapp.schema import Highlight
 from ftapp.text import prepare
 from ftapp.tokenizer import Frame
+
+
+class StockEngine:
+    """A classifier in torch's dynamic int8, run by the forward pass that transformers gives it, as the origin ran it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load and quantize the weights."""
+        torch.set_num_threads(granted_cores())
+        model = load_model(folder)
+        self.labels: int = model.config.num_labels
+        self._model = quantize_dynamic(model, torch.device("cpu"))
+
+    def logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Return float32 [rows, labels] for int64 [rows, length] token ids and attention mask."""
+        with torch.inference_mode():
+            return self._model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).logits.numpy()
 
 
 def forward(engine: Engine, row: list[int]) -> np.ndarray:

@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification
 
+from ftapp.engines import roberta
 from ftapp.engines.machine import granted_cores
 from ftapp.errors import CheckpointError, InputError, UnsupportedError
 
@@ -32,6 +33,7 @@ class TorchEngine:
         if self.device.type == "cpu":
             torch.set_num_threads(granted_cores())
         model = load_model(folder)
+        self._short = roberta.supported(model)
         self.labels: int = model.config.num_labels
         if variant == "dynamic-int8":
             model = quantize_dynamic(model, self.device)
@@ -39,11 +41,13 @@ class TorchEngine:
 
     def logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Return float32 [rows, labels] for int64 [rows, length] token ids and attention mask."""
+        rows, keep = torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
         with self._lock, torch.inference_mode():
-            output = self._model(
-                input_ids=torch.from_numpy(ids).to(self.device), attention_mask=torch.from_numpy(mask).to(self.device)
-            )
-            return output.logits.float().cpu().numpy()
+            if self._short:
+                logits = roberta.first_token_logits(self._model, rows, None if mask.all() else keep.bool())
+            else:
+                logits = self._model(input_ids=rows, attention_mask=keep).logits
+            return logits.float().cpu().numpy()
 
 
 def resolve_device(device: str) -> torch.device:

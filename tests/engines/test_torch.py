@@ -64,8 +64,27 @@ def test_the_full_engine_answers_as_the_model_does(plain_pair: Pair, batch: tupl
         expected = model(*map(torch.from_numpy, batch)).logits.numpy()
     logits = engine.logits(*batch)
     assert (logits.dtype, engine.labels) == (np.float32, len((KEYWORDS, SENTIMENTS)[half]))
-    np.testing.assert_allclose(logits, expected, atol=1e-6)
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
     np.testing.assert_array_equal(engine.logits(*batch), logits)  # no dropout
+
+
+def test_rows_without_padding_need_no_mask(plain_pair: Pair, batch: tuple[np.ndarray, np.ndarray]) -> None:
+    ids, mask = (array[:, :3] for array in batch)
+    assert mask.all()
+    model = AutoModelForSequenceClassification.from_pretrained(plain_pair[0]).eval()
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(ids), torch.from_numpy(mask)).logits.numpy()
+    np.testing.assert_allclose(TorchEngine(plain_pair[0], device="cpu").logits(ids, mask), expected, atol=1e-5)
+
+
+def test_an_unusual_model_keeps_the_stock_forward_pass(copied_folder: Path, batch: tuple[np.ndarray, np.ndarray]) -> None:
+    config = json.loads((copied_folder / "config.json").read_text(encoding="utf-8")) | {"is_decoder": True}
+    (copied_folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    engine = TorchEngine(copied_folder, device="cpu")
+    assert not engine._short
+    with torch.inference_mode():
+        expected = engine._model(*map(torch.from_numpy, batch)).logits.numpy()
+    np.testing.assert_array_equal(engine.logits(*batch), expected)
 
 
 def test_padding_changes_nothing(plain_pair: Pair, batch: tuple[np.ndarray, np.ndarray]) -> None:
