@@ -186,11 +186,12 @@ def main() -> None:
                 shapes["klue-roberta-small, random weights"] = random_klue(arguments.klue, Path(temporary) / "plain", texts)
             workloads[data.name] = {
                 "reviews": len(texts),
+                "rounds": arguments.rounds,
                 "characters_mean": round(statistics.mean(lengths), 1),
                 "characters_max": max(lengths),
                 "shapes": {name: compare(model, data, len(texts), arguments.rounds) for name, model in shapes.items()},
             }
-    result = {"environment": describe(), "rounds": arguments.rounds, "workloads": workloads}
+    result = {"environment": describe(), "workloads": workloads}
     text = json.dumps(result, ensure_ascii=False, indent=2)
     print(text)
     if arguments.output:
