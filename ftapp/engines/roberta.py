@@ -4,7 +4,7 @@ The classifier reads the first token alone, so in the last layer only that token
 token still answers as key and value. The logits are those of the stock forward pass; a last layer costs a sixth.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
@@ -30,7 +30,7 @@ def first_token_logits(model: "PreTrainedModel", ids: torch.Tensor, mask: torch.
     return model.classifier(_layer(last, hidden[:, :1], hidden, keep))
 
 
-def _layer(layer: torch.nn.Module, asking: torch.Tensor, hidden: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
+def _layer(layer: Any, asking: torch.Tensor, hidden: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
     """Return the layer's output [rows, asking, hidden] for those tokens that ask."""
     attention = layer.attention.self
 
