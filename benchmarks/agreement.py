@@ -2,7 +2,8 @@
 
     python benchmarks/agreement.py data/reviews.jsonl data/test.jsonl --second data/second.jsonl [--output FILE]
 
-The second file holds blind labels of some of the reviews, by id. Keyword F1 and keyword-and-sentiment F1 are micro-averaged and
+The second file holds a second labeller's labels of some of the reviews, by id. Keyword F1 and
+keyword-and-sentiment F1 are micro-averaged and
 symmetric; the sentiment and the overlap of evidence (F1 in characters) are taken over the keywords that both gave.
 """
 

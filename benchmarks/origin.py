@@ -11,7 +11,6 @@ import torch
 
 from ftapp.batching import sigmoid, softmax
 from ftapp.engines import Engine
-from ftapp.engines.machine import granted_cores
 from ftapp.engines.torch import load_model, quantize_dynamic
 from ftapp.highlight import anchor, between
 from ftapp.predictor import Predictor
@@ -24,8 +23,7 @@ class StockEngine:
     """A classifier in torch's dynamic int8, run by the forward pass that transformers gives it, as the origin ran it."""
 
     def __init__(self, folder: Path) -> None:
-        """Load and quantize the weights."""
-        torch.set_num_threads(granted_cores())
+        """Load and quantize the weights; torch keeps the threads that it has."""
         model = load_model(folder)
         self.labels: int = model.config.num_labels
         self._model = quantize_dynamic(model, torch.device("cpu"))

@@ -1,7 +1,8 @@
 """A RoBERTa classifier's forward pass with nothing in it that its logits do not need.
 
 The classifier reads the first token alone, so in the last layer only that token asks, attends and is fed forward; every
-token still answers as key and value. The logits are those of the stock forward pass; a last layer costs a sixth.
+token still answers as key and value. The logits are those of the stock forward pass, for about a sixth of that layer's
+matrix products.
 """
 
 from typing import TYPE_CHECKING, Any
