@@ -11,7 +11,7 @@ import torch
 
 from ftapp.batching import sigmoid, softmax
 from ftapp.engines import Engine
-from ftapp.engines.torch import load_model, quantize_dynamic
+from ftapp.engines.torch import load_model
 from ftapp.highlight import anchor, between
 from ftapp.predictor import Predictor
 from ftapp.schema import Highlight
@@ -26,7 +26,7 @@ class StockEngine:
         """Load and quantize the weights; torch keeps the threads that it has."""
         model = load_model(folder)
         self.labels: int = model.config.num_labels
-        self._model = quantize_dynamic(model, torch.device("cpu"))
+        self._model = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
 
     def logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Return float32 [rows, labels] for int64 [rows, length] token ids and attention mask."""

@@ -39,3 +39,8 @@ def bf16_pays(device: str) -> bool:
 
         return torch.cuda.is_bf16_supported()
     return bool(cpu_flags() & {"avx512_bf16", "amx_bf16"})
+
+
+def int8_pays() -> bool:
+    """Whether the CPU multiplies int8 natively; elsewhere oneDNN may saturate, and torch's own kernels are the safe ones."""
+    return bool(cpu_flags() & {"avx512_vnni", "avx_vnni", "amx_int8"})

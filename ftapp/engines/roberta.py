@@ -1,8 +1,8 @@
 """A RoBERTa classifier's forward pass with nothing in it that its logits do not need.
 
 The classifier reads the first token alone, so in the last layer only that token asks, attends and is fed forward; every
-token still answers as key and value. The logits are those of the stock forward pass, for about a sixth of that layer's
-matrix products.
+token still answers as key and value. What reads the same input is one linear layer: query, key and value, in the last layer
+key and value. The logits are those of the stock forward pass.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -21,25 +21,49 @@ def supported(model: "PreTrainedModel") -> bool:
     return config.model_type == "roberta" and absolute and not getattr(config, "is_decoder", False)
 
 
+def fuse(model: "PreTrainedModel") -> None:
+    """Join the projections of each layer, in place; from then on only `first_token_logits` runs the model."""
+    *lower, last = (layer.attention.self for layer in model.roberta.encoder.layer)
+    for attention in lower:
+        attention.query_key_value = _joined(attention.query, attention.key, attention.value)
+        del attention.query, attention.key, attention.value
+    last.key_value = _joined(last.key, last.value)
+    del last.key, last.value
+
+
 def first_token_logits(model: "PreTrainedModel", ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Return [rows, labels] for int64 [rows, length] ids and a boolean mask of the same shape, None where no row is padded."""
+    """Return [rows, labels] for int64 [rows, length] ids and a boolean mask of the same shape, None where no row is padded.
+
+    The model is one that `fuse` was called on.
+    """
     hidden = model.roberta.embeddings(input_ids=ids)
     keep = None if mask is None else mask[:, None, None, :]
     *lower, last = model.roberta.encoder.layer
     for layer in lower:
-        hidden = _layer(layer, hidden, hidden, keep)
-    return model.classifier(_layer(last, hidden[:, :1], hidden, keep))
+        query, key, value = layer.attention.self.query_key_value(hidden).chunk(3, dim=-1)
+        hidden = _layer(layer, hidden, query, key, value, keep)
+    first = hidden[:, :1]
+    key, value = last.attention.self.key_value(hidden).chunk(2, dim=-1)
+    return model.classifier(_layer(last, first, last.attention.self.query(first), key, value, keep))
 
 
-def _layer(layer: Any, asking: torch.Tensor, hidden: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
-    """Return the layer's output [rows, asking, hidden] for those tokens that ask."""
+def _joined(*linears: torch.nn.Linear) -> torch.nn.Linear:
+    """Return one linear layer whose output is that of the given ones side by side."""
+    joined = torch.nn.Linear(linears[0].in_features, sum(linear.out_features for linear in linears))
+    joined.weight.data = torch.cat([linear.weight.data for linear in linears])
+    joined.bias.data = torch.cat([linear.bias.data for linear in linears])
+    return joined
+
+
+def _layer(
+    layer: Any, asking: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, keep: torch.Tensor | None
+) -> torch.Tensor:
+    """Return the layer's output [rows, asking, hidden] for the tokens that ask; keys and values are [rows, length, hidden]."""
     attention = layer.attention.self
 
     def heads(values: torch.Tensor) -> torch.Tensor:
-        return values.view(len(values), -1, attention.num_attention_heads, attention.attention_head_size).transpose(1, 2)
+        return values.unflatten(-1, (attention.num_attention_heads, attention.attention_head_size)).transpose(1, 2)
 
-    context = scaled_dot_product_attention(
-        heads(attention.query(asking)), heads(attention.key(hidden)), heads(attention.value(hidden)), attn_mask=keep
-    )
+    context = scaled_dot_product_attention(heads(query), heads(key), heads(value), attn_mask=keep)
     attended = layer.attention.output(context.transpose(1, 2).flatten(2), asking)
     return layer.output(layer.intermediate(attended), attended)

@@ -2,22 +2,27 @@
 
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
+from torch.ao.quantization import per_channel_dynamic_qconfig
 from transformers import AutoModelForSequenceClassification
 
 from ftapp.engines import roberta
-from ftapp.engines.machine import granted_cores
+from ftapp.engines.machine import granted_cores, int8_pays
 from ftapp.errors import CheckpointError, InputError, UnsupportedError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 KNOWN_BUFFERS = ("position_ids", "token_type_ids")  # buffers that old versions of transformers saved with the weights
+WIDE = 512  # hidden size from which oneDNN's int8 kernels win: 0.9 of the time at 768, 1.15 at 256
+_KERNELS = threading.Lock()  # torch's choice of quantized kernels belongs to the process
 
 
 class TorchEngine:
@@ -34,6 +39,8 @@ class TorchEngine:
             torch.set_num_threads(granted_cores())
         model = load_model(folder)
         self._short = roberta.supported(model)
+        if self._short:
+            roberta.fuse(model)
         self.labels: int = model.config.num_labels
         if variant == "dynamic-int8":
             model = quantize_dynamic(model, self.device)
@@ -87,7 +94,25 @@ def load_model(folder: Path) -> "PreTrainedModel":
 
 
 def quantize_dynamic(model: "PreTrainedModel", device: torch.device) -> torch.nn.Module:
-    """Return the model with int8 linear layers, activations scaled per batch; CPU only."""
+    """Return the model with int8 linear layers, weights scaled per output, activations per batch; CPU only.
+
+    oneDNN's kernels are the faster ones for wide models, where the CPU has int8 instructions; torch's usual ones elsewhere.
+    """
     if device.type != "cpu":
         raise UnsupportedError("dynamic-int8 runs on the CPU only; choose the device cpu, or the variant full.")
-    return torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+    wide = model.config.hidden_size >= WIDE
+    with _quantized_kernels("onednn" if wide and int8_pays() else None):
+        return torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear: per_channel_dynamic_qconfig})
+
+
+@contextmanager
+def _quantized_kernels(name: str | None) -> Iterator[None]:
+    """Pack weights for the named kernels inside the block, where this torch has them; the choice stays with the weights."""
+    with _KERNELS:
+        usual = torch.backends.quantized.engine
+        if name in torch.backends.quantized.supported_engines:
+            torch.backends.quantized.engine = name
+        try:
+            yield
+        finally:
+            torch.backends.quantized.engine = usual

@@ -85,3 +85,11 @@ def test_bf16_pays_on_a_cpu_that_has_the_instructions(monkeypatch: pytest.Monkey
 def test_bf16_pays_on_a_gpu_that_says_so(monkeypatch: pytest.MonkeyPatch, device: str, supported: bool) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
     assert machine.bf16_pays(device) is supported
+
+
+@pytest.mark.parametrize(
+    ("flags", "pays"), [({"avx512_vnni"}, True), ({"avx_vnni", "avx2"}, True), ({"avx2", "avx512f"}, False), (set(), False)]
+)
+def test_int8_pays_on_a_cpu_that_has_the_instructions(monkeypatch: pytest.MonkeyPatch, flags: set[str], pays: bool) -> None:
+    monkeypatch.setattr(machine, "cpu_flags", lambda: frozenset(flags))
+    assert machine.int8_pays() is pays

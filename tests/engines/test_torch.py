@@ -117,9 +117,25 @@ def test_dynamic_int8_stays_close_to_full(plain_pair: Pair, batch: tuple[np.ndar
 def test_dynamic_int8_holds_integers(plain_pair: Pair) -> None:
     model = TorchEngine(plain_pair[0], "dynamic-int8", "cpu")._model
     linears = [module for module in model.modules() if isinstance(module, torch.ao.nn.quantized.dynamic.Linear)]
-    assert len(linears) == 2 * 6 + 2  # query, key, value, output, two of the feed-forward; the classifier's two
+    # Projections, output and the feed-forward's two; in the last layer the query apart; the classifier's two.
+    assert len(linears) == 4 + 5 + 2
     assert {linear.weight().dtype for linear in linears} == {torch.qint8}
     assert not any(type(module) is torch.nn.Linear for module in model.modules())
+
+
+@pytest.mark.parametrize(("width", "pays", "kernels"), [(768, True, "onednn"), (768, False, "usual"), (256, True, "usual")])
+def test_wide_models_are_packed_for_onednn_where_that_pays(
+    copied_folder: Path, monkeypatch: pytest.MonkeyPatch, width: int, pays: bool, kernels: str
+) -> None:
+    chosen = []
+    usual = torch.backends.quantized.engine
+    model = torch_engine.load_model(copied_folder)
+    model.config.hidden_size = width
+    monkeypatch.setattr(torch_engine, "int8_pays", lambda: pays)
+    monkeypatch.setattr(torch.ao.quantization, "quantize_dynamic", lambda *_: chosen.append(torch.backends.quantized.engine))
+    quantize_dynamic(model, torch.device("cpu"))
+    assert chosen == [usual if kernels == "usual" else kernels]
+    assert torch.backends.quantized.engine == usual
 
 
 # Weights
