@@ -2,16 +2,17 @@
 
     python benchmarks/agreement.py data/reviews.jsonl data/test.jsonl --second data/second.jsonl [--output FILE]
 
-The second file holds a second labeller's labels of some of the reviews, by id. Keyword F1 and
-keyword-and-sentiment F1 are micro-averaged and
+The second file holds a second labeller's labels of some of the reviews, by id, and in `first` what the first labeller had
+said where that was changed when the two were settled. Keyword F1 and keyword-and-sentiment F1 are micro-averaged and
 symmetric; the sentiment and the overlap of evidence (F1 in characters) are taken over the keywords that both gave.
 """
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
-from ftapp.reviews import LabelledReview, read_labelled
+from ftapp.reviews import Label, LabelledReview, read_labelled
 from ftapp.schema import LabelScheme
 
 
@@ -52,6 +53,11 @@ def main() -> None:
     arguments = parser.parse_args()
     first = {review.id: review for path in arguments.first for review in read_labelled(path, LabelScheme())}
     second = read_labelled(arguments.second, LabelScheme())
+    for line in arguments.second.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if "first" in row:
+            labels = tuple(Label(**label) for label in row["first"]["labels"])
+            first[row["id"]] = replace(first[row["id"]], labels=labels, overall=row["first"]["overall"])
     text = json.dumps(agreement([(first[review.id], review) for review in second]), indent=2)
     print(text)
     if arguments.output:

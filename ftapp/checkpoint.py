@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ftapp.errors import CheckpointError, InputError
+from ftapp.reviews import write_text
 from ftapp.schema import KEYWORDS, OVERALL, SENTIMENTS, LabelScheme
 from ftapp.tokenizer import Tokenizer
 
@@ -25,7 +26,7 @@ TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json", "spec
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 FIELD_KINDS = {
     "name": str, "template": str, "max_length": int | None, "spacing": bool, "sentences": bool,
-    "thresholds": dict, "metrics": dict, "versions": dict, "digests": dict,
+    "thresholds": dict, "temperatures": dict, "metrics": dict, "versions": dict, "digests": dict,
 }  # fmt: skip
 HUB_PATTERNS = ["*.json", "*.txt", "*.safetensors"]
 
@@ -35,7 +36,8 @@ class Manifest:
     """What a pair says of itself; stored as manifest.json.
 
     `thresholds` names the keywords whose threshold is not `threshold`; `spacing` and `sentences` switch kiwipiepy's
-    spacing correction and sentence split.
+    spacing correction and sentence split. `temperatures` divide the logits of the "keyword" and "sentiment" models, 1 each
+    unless named, so that their probabilities mean what they say (Guo et al. 2017).
     """
 
     name: str
@@ -46,17 +48,23 @@ class Manifest:
     sentences: bool = True
     threshold: float = 0.5
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    temperatures: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raise CheckpointError for thresholds that are no probabilities or name no keyword."""
+        """Raise CheckpointError for thresholds that are no probabilities or name no keyword, for impossible temperatures."""
         for keyword, value in [("every keyword", self.threshold), *self.thresholds.items()]:
             if keyword != "every keyword" and keyword not in self.scheme.keywords:
                 raise CheckpointError(f"The manifest has a threshold for {keyword!r}, which is not among its keywords.")
             if not 0 < value < 1:
                 raise CheckpointError(f"The manifest's threshold {value} for {keyword} must lie between 0 and 1.")
+        for half, value in self.temperatures.items():
+            if half not in ("keyword", "sentiment") or not 0 < value < float("inf"):
+                raise CheckpointError(
+                    f"The manifest's temperature {value} for {half!r} is not a positive number for keyword or sentiment."
+                )
 
     def threshold_of(self, keyword: str) -> float:
         """Return the probability from which this keyword counts."""
@@ -78,6 +86,7 @@ class Manifest:
             "sentences": self.sentences,
             "threshold": self.threshold,
             "thresholds": dict(self.thresholds),
+            "temperatures": dict(self.temperatures),
             "metrics": dict(self.metrics),
             "versions": dict(self.versions),
             "digests": dict(self.digests),
@@ -165,6 +174,15 @@ def write_checkpoint(output: Path, keyword: Path, sentiment: Path, manifest: Man
     return output
 
 
+def rewrite_manifest(folder: Path, manifest: Manifest) -> None:
+    """Put another manifest into an opened model folder, written to a temporary file first; its weights stay."""
+    write_text(folder / MANIFEST, _dump(manifest.to_dict()))
+
+
+def _dump(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+
+
 def _write(output: Path, halves: Mapping[str, Path], manifest: Manifest) -> None:
     digests: dict[str, str] = {}
     for name, source in halves.items():
@@ -178,7 +196,7 @@ def _write(output: Path, halves: Mapping[str, Path], manifest: Manifest) -> None
                 if path.suffix == ".safetensors":
                     digests[f"{name}/{path.name}"] = _digest(path)
     values = manifest.to_dict() | {"digests": digests, "versions": library_versions()}
-    (output / MANIFEST).write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    (output / MANIFEST).write_text(_dump(values), encoding="utf-8")
 
 
 def library_versions() -> dict[str, str]:

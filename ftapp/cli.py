@@ -86,9 +86,12 @@ def analyze(
 @main.command()
 @click.option("--data", required=True, type=EXISTING, help="Labelled reviews (JSON Lines).")
 @click.option("--no-highlight", is_flag=True, help="Skip highlight_f1; many times faster.")
+@click.option("--intervals", is_flag=True, help="95% bootstrap intervals (1,000 resamples of the reviews).")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 @model_options
-def evaluate(data: Path, no_highlight: bool, as_json: bool, model: str | None, variant: str, device: str) -> None:
+def evaluate(
+    data: Path, no_highlight: bool, intervals: bool, as_json: bool, model: str | None, variant: str, device: str
+) -> None:
     """Measure a model on labelled reviews."""
     from ftapp.console import show_metrics
     from ftapp.evaluate import evaluate as measure
@@ -96,7 +99,8 @@ def evaluate(data: Path, no_highlight: bool, as_json: bool, model: str | None, v
     from ftapp.reviews import read_labelled
 
     predictor = load(_model(model), variant, device)
-    metrics = measure(predictor, read_labelled(data, predictor.scheme), highlights=not no_highlight)
+    reviews = read_labelled(data, predictor.scheme)
+    metrics = measure(predictor, reviews, highlights=not no_highlight, resamples=1000 if intervals else 0)
     if as_json:
         click.echo(json.dumps({"variant": variant, **metrics.to_dict()}, ensure_ascii=False))
     else:
@@ -129,10 +133,13 @@ def import_legacy(weights: Path, tokenizer: Path, sentiment: Path, output: Path)
 @click.option("--layers", default=4, show_default=True)
 @click.option("--hidden", default=256, show_default=True)
 @click.option("--vocabulary", default=8000, show_default=True)
+@click.option("--body", type=EXISTING, help="Go on from this model, with its shape and vocabulary, instead of from random.")
+@click.option("--learning-rate", default=1e-3, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 def pretrain(
-    sources: tuple[str, ...], output: Path, tokens: int, layers: int, hidden: int, vocabulary: int, seed: int, device: str
+    sources: tuple[str, ...], output: Path, tokens: int, layers: int, hidden: int, vocabulary: int, body: Path | None,
+    learning_rate: float, seed: int, device: str,
 ) -> None:  # fmt: skip
     """Pretrain a small RoBERTa from plain text: vocabulary, subword vectors, masked language modelling."""
     _log_to_stderr()
@@ -142,7 +149,7 @@ def pretrain(
 
     settings = PretrainSettings(
         tokens=tokens, layers=layers, hidden=hidden, heads=max(2, hidden // 64), intermediate=4 * hidden,
-        vocabulary=vocabulary, seed=seed,
+        vocabulary=vocabulary, body=str(body or ""), learning_rate=learning_rate, seed=seed,
     )  # fmt: skip
     click.echo(f"wrote {run([TextSource.parse(word) for word in sources], output, settings, device=device)}")
 
@@ -170,12 +177,19 @@ def pretrain(
 @click.option("--cut-share", default=0.5, show_default=True, help="Reviews cut to one label's evidence, likewise.")
 @click.option("--name-share", default=0.0, show_default=True, help="For keywords: cuts with the verdict masked, likewise.")
 @click.option("--pair-share", default=0.0, show_default=True, help="Pairs drawn of such cuts that contrast, likewise.")
+@click.option("--noise-share", default=0.0, show_default=True, help="Reviews typed badly: no spaces, typos, casual spellings.")
+@click.option("--blank-share", default=0.0, show_default=True, help="For keywords: reviews with a label's evidence masked.")
+@click.option("--evidence-weight", default=0.0, show_default=True, help="Learn which tokens are evidence too, at this weight.")
+@click.option("--rare-weight", default=0.0, show_default=True, help="Rare sentiments weigh more: share ** -RARE_WEIGHT.")
+@click.option("--average", default=0.0, show_default=True, help="Keep a moving average of the weights, decaying so a step.")
+@click.option("--patience", default=4, show_default=True, help="Epochs without a better validation score to stop after.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 def train(
     task: str, body: Path, files: tuple[Path, ...], ratings: str | None, held_files: tuple[Path, ...], output: Path,
-    epochs: int, learning_rate: float, join_share: float, cut_share: float, pair_share: float, name_share: float, seed: int,
-    device: str,
+    epochs: int, learning_rate: float, join_share: float, cut_share: float, pair_share: float, name_share: float,
+    noise_share: float, blank_share: float, evidence_weight: float, rare_weight: float, average: float, patience: int,
+    seed: int, device: str,
 ) -> None:  # fmt: skip
     """Fine-tune a body into the keyword model or the sentiment model."""
     _log_to_stderr()
@@ -196,7 +210,8 @@ def train(
     held = [review for file in held_files for review in read_labelled(file, scheme)] or None
     settings = FinetuneSettings(
         task, epochs=epochs, learning_rate=learning_rate, join_share=join_share, cut_share=cut_share,
-        pair_share=pair_share, name_share=name_share, seed=seed,
+        pair_share=pair_share, name_share=name_share, noise_share=noise_share, blank_share=blank_share,
+        evidence_weight=evidence_weight, rare_weight=rare_weight, average=average, patience=patience, seed=seed,
     )  # fmt: skip
     click.echo(f"wrote {finetune(body, reviews, output, settings, validation=held, scheme=scheme, device=device)}")
 
@@ -219,6 +234,53 @@ def assemble(keyword: Path, sentiment: Path, output: Path, threshold: float, hal
     else:
         written = write_checkpoint(output, keyword, sentiment, Manifest(output.name, threshold=threshold))
     click.echo(f"wrote {written}")
+
+
+@main.command()
+@click.argument("model", type=EXISTING)
+@click.option("--data", "files", required=True, multiple=True, type=EXISTING, help="Labelled reviews that were not trained on.")
+@click.option("--device", default="auto", show_default=True)
+def calibrate(model: Path, files: tuple[Path, ...], device: str) -> None:
+    """Fit a model folder's temperatures and thresholds to labelled reviews, into its manifest."""
+    from ftapp.calibrate import calibrate as fit
+    from ftapp.checkpoint import rewrite_manifest
+    from ftapp.predictor import load
+    from ftapp.reviews import read_labelled
+
+    predictor = load(model, device=device)
+    found = fit(predictor, [review for file in files for review in read_labelled(file, predictor.scheme)])
+    rewrite_manifest(model, found.apply(predictor.manifest))
+    for half, temperature in found.temperatures.items():
+        errors = f"{found.error_before[half]:.3f} -> {found.error_after[half]:.3f}"
+        click.echo(f"{half}: temperature {temperature:.3f}, expected calibration error {errors}")
+    click.echo("thresholds: " + ", ".join(f"{keyword} {value:.2f}" for keyword, value in found.thresholds.items()))
+
+
+@main.command("import-csv")
+@click.argument("table", type=EXISTING)
+@click.option("--output", required=True, type=EXISTING, help="The JSON Lines file to write.")
+@click.option("--report", type=EXISTING, help="Where to write the rows that are wrong  [default: OUTPUT.bad.csv].")
+@click.option("--text", help="Column of the reviews.")
+@click.option("--keyword", help="Column of the keywords.")
+@click.option("--score", help="Column of the scores, -2 to 2.")
+def import_csv(
+    table: Path, output: Path, report: Path | None, text: str | None, keyword: str | None, score: str | None
+) -> None:  # fmt: skip
+    """Turn a CSV of one row for each review and keyword into labelled reviews to train on."""
+    from ftapp.reviews import dump_labelled, write_text
+    from ftapp.schema import LabelScheme
+    from ftapp.training.table import dump_bad_rows, read_table
+
+    reviews, bad = read_table(table, LabelScheme(), text=text, keyword=keyword, score=score)
+    write_text(output, dump_labelled(reviews))
+    labels = sum(len(review.labels) for review in reviews)
+    click.echo(f"wrote {len(reviews)} reviews with {labels} keywords to {output}")
+    if bad:
+        report = report or output.with_name(f"{output.name}.bad.csv")
+        write_text(report, dump_bad_rows(bad))
+        click.echo(
+            f"{len(bad)} rows are wrong, the first in line {bad[0].line}: {bad[0].reason}; all are in {report}", err=True
+        )
 
 
 def _model(model: str | None) -> str | Path:

@@ -36,9 +36,10 @@ def show(analysis: Analysis, scheme: LabelScheme) -> None:
 def show_metrics(metrics: Metrics) -> None:
     """Print all figures of an evaluation as a table."""
     values = metrics.to_dict()
-    each = values.pop("per_keyword")
+    each, intervals = values.pop("per_keyword"), values.pop("intervals", {})
     for name, value in values.items():
-        click.echo(f"{name:20} {_figure(value)}")
+        low_high = f"  ({_figure(intervals[name][0])} to {_figure(intervals[name][1])})" if name in intervals else ""
+        click.echo(f"{name:20} {_figure(value)}{low_high}")
     columns = list(next(iter(each.values())))
     widths = [max(9, len(name) + 2) for name in columns]
     click.echo("\n" + pad("", 11) + "".join(name.rjust(width) for name, width in zip(columns, widths, strict=True)))

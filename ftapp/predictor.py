@@ -98,7 +98,7 @@ class Predictor:
             [self._row(review.encoded, frames[keyword])] if review.readable else []
             for review, (_, keyword) in zip(reviews, pairs, strict=True)
         ]
-        logits = self._run(self.sentiment_engine, groups, None)
+        logits = self._run("sentiment", groups, None)
         return [self._sentiment(group.rows[0]) if len(group.rows) else None for group in logits]
 
     def _read(self, texts: Sequence[str]) -> list[Review]:
@@ -150,7 +150,7 @@ class Predictor:
             if review.readable and self.scheme.overall is not None:
                 keys.append((i, None))
                 groups.append([self._row(review.encoded, frames[self.scheme.overall])])
-        logits = dict(zip(keys, self._run(self.sentiment_engine, groups, after_batch), strict=True))
+        logits = dict(zip(keys, self._run("sentiment", groups, after_batch), strict=True))
 
         analyses = []
         for i, review in enumerate(reviews):
@@ -177,7 +177,7 @@ class Predictor:
         frame = self.tokenizer.plain_frame()
         groups = [[self._row(review.encoded, frame)] if review.readable else [] for review in reviews]
         out = np.zeros((len(reviews), len(self.scheme.keywords)))
-        for i, group in enumerate(self._run(self.keyword_engine, groups, after_batch)):
+        for i, group in enumerate(self._run("keyword", groups, after_batch)):
             if len(group.rows):
                 out[i] = batching.sigmoid(group.rows[0])
         return out
@@ -198,7 +198,7 @@ class Predictor:
             groups.append(rows)
             seen.append(visible)
         out = []
-        for review, group, visible in zip(reviews, self._run(self.keyword_engine, groups, after_batch), seen, strict=True):
+        for review, group, visible in zip(reviews, self._run("keyword", groups, after_batch), seen, strict=True):
             contributions = np.zeros((len(review.prepared.words), len(self.scheme.keywords)))
             if visible:
                 fall = batching.sigmoid(group.reference) - batching.sigmoid(group.rows)
@@ -263,9 +263,15 @@ class Predictor:
         return SentimentResult(label, dict(zip(self.scheme.sentiments, map(float, probabilities), strict=True)))
 
     def _run(
-        self, engine: Engine, groups: Sequence[Sequence[batching.TokenRow]], after_batch: Callable[[], None] | None
+        self, half: str, groups: Sequence[Sequence[batching.TokenRow]], after_batch: Callable[[], None] | None
     ) -> list[batching.GroupLogits]:
-        return batching.run(engine, groups, pad=self.tokenizer.pad, budget=self.budget, after_batch=after_batch)
+        """Return the logits of one half of the pair, at its temperature."""
+        engine = self.keyword_engine if half == "keyword" else self.sentiment_engine
+        runs = batching.run(engine, groups, pad=self.tokenizer.pad, budget=self.budget, after_batch=after_batch)
+        temperature = self.manifest.temperatures.get(half, 1.0)
+        if temperature == 1.0:
+            return runs
+        return [batching.GroupLogits(group.rows / temperature, group.reference / temperature) for group in runs]
 
 
 def load(source: str | Path | tuple[str | Path, str | Path], variant: str = "full", device: str = "auto") -> Predictor:

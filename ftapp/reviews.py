@@ -16,33 +16,34 @@ TEXT_COLUMNS = ("text", "review", "리뷰", "내용", "review_text")
 
 @dataclass(frozen=True)
 class Label:
-    """What a review says about one keyword: the sentiment's index in label order, and the words that say so."""
+    """What a review says about one keyword: the sentiment's index in label order, and the words that say so, if known."""
 
     keyword: str
     sentiment: int
-    evidence: str
+    evidence: str | None = None
 
 
 @dataclass(frozen=True)
 class LabelledReview:
-    """A review with a label for each keyword that it is about, and its overall sentiment's index."""
+    """A review with a label for each keyword that it is about, and its overall sentiment's index, None where not known."""
 
     id: str
     text: str
     labels: tuple[Label, ...]
-    overall: int
+    overall: int | None = None
 
 
 def read_labelled(path: Path, scheme: LabelScheme) -> list[LabelledReview]:
     """Read JSON Lines of `{"id", "text", "labels": [{"keyword", "sentiment", "evidence"}], "overall"}`.
 
-    Raises InputError that lists every bad line: broken JSON, unknown keyword, sentiment out of range, evidence that is
-    not in the text, a keyword or an id that stands twice.
+    `evidence` and `overall` may be absent or null: what needs them leaves such labels out. Raises InputError that lists
+    every bad line: broken JSON, unknown keyword, sentiment out of range, evidence that is not in the text, a keyword or an
+    id that stands twice.
     """
     reviews: list[LabelledReview] = []
     faults: list[str] = []
     ids: set[str] = set()
-    for number, line in enumerate(_decode(path).splitlines(), 1):
+    for number, line in enumerate(decode(path).splitlines(), 1):
         if not line.strip():
             continue
         try:
@@ -68,7 +69,7 @@ def read_texts(path: Path, column: str | None = None) -> list[str]:
     A CSV's text column is `column`, or the first of text, review, 리뷰, 내용 that it has, or its only column.
     Raises InputError for an absent file, an unknown encoding, a bad line or no text column.
     """
-    content = _decode(path)
+    content = decode(path)
     if path.suffix == ".jsonl":
         texts = []
         for number, line in enumerate(content.splitlines(), 1):
@@ -98,24 +99,25 @@ def _parse(row: Any, scheme: LabelScheme) -> LabelledReview:
     if not isinstance(row, dict):
         raise ValueError(f"is no JSON object: {str(row)[:40]!r}")
     text = str(row["text"])
-    labels = tuple(Label(label["keyword"], label["sentiment"], label["evidence"]) for label in row["labels"])
+    labels = tuple(Label(label["keyword"], label["sentiment"], label.get("evidence")) for label in row["labels"])
     indexes = range(len(scheme.sentiments))
     for label in labels:
         if label.keyword not in scheme.keywords:
             raise ValueError(f"unknown keyword {label.keyword!r}")
         if label.sentiment not in indexes:
             raise ValueError(f"the sentiment {label.sentiment!r} of {label.keyword} is not 0..{indexes[-1]}")
-        if not label.evidence or label.evidence not in text:
+        if label.evidence is not None and (not label.evidence or label.evidence not in text):
             raise ValueError(f"the evidence {label.evidence!r} of {label.keyword} is not in the text")
     keywords = [label.keyword for label in labels]
     if len(set(keywords)) != len(keywords):
         raise ValueError(f"a keyword stands twice in {keywords}")
-    if row["overall"] not in indexes:
-        raise ValueError(f"overall {row['overall']!r} is not 0..{indexes[-1]}")
-    return LabelledReview(str(row["id"]), text, labels, row["overall"])
+    overall = row.get("overall")
+    if overall is not None and overall not in indexes:
+        raise ValueError(f"overall {overall!r} is not 0..{indexes[-1]}")
+    return LabelledReview(str(row["id"]), text, labels, overall)
 
 
-def _decode(path: Path) -> str:
+def decode(path: Path) -> str:
     """Return a file's text: UTF-8 with or without BOM, else cp949 as Korean Excel writes it."""
     if not path.is_file():
         raise InputError(f"The file {str(path)!r} does not exist.")
@@ -136,3 +138,10 @@ def dump_labelled(reviews: Iterable[LabelledReview]) -> str:
         row = {"id": review.id, "text": review.text, "labels": labels, "overall": review.overall}
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     return "".join(lines)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a file in UTF-8, beside its place first and then renamed, so that a kill never leaves half of it."""
+    temporary = path.with_name(f"{path.name}.partial")
+    temporary.write_text(content, encoding="utf-8")
+    temporary.replace(path)

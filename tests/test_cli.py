@@ -126,6 +126,33 @@ def test_training_commands_make_a_model_from_text_and_labels(tmp_path: Path) -> 
     assert code == 0, err
 
 
+def test_a_model_is_calibrated_in_place(edited_model, tmp_path: Path) -> None:
+    folder = edited_model()
+    lines = (ROOT / "data" / "validation.jsonl").read_text(encoding="utf-8").splitlines()[:20]
+    data = tmp_path / "held.jsonl"
+    data.write_text("\n".join(lines), encoding="utf-8")
+    code, out, err = run("calibrate", folder, "--data", data, "--device", "cpu")
+    assert code == 0, err
+    values = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert set(values["temperatures"]) == {"keyword", "sentiment"}
+    assert set(values["thresholds"]) == set(KEYWORDS)
+    assert f"sentiment: temperature {values['temperatures']['sentiment']:.3f}" in out
+    code, out, _ = run("evaluate", "--model", folder, "--data", data, "--no-highlight", "--intervals", "--json")
+    assert code == 0
+    assert len(json.loads(out)["intervals"]["pair_f1"]) == 2
+
+
+def test_a_csv_becomes_labelled_reviews_and_a_report(tmp_path: Path) -> None:
+    table, output = tmp_path / "labels.csv", tmp_path / "labels.jsonl"
+    table.write_text("text,keyword,score\n핏이 좋아요,라인(핏),1\n핏이 좋아요,만족도,2\n별로,냄새,-1\n", encoding="utf-8")
+    code, out, err = run("import-csv", table, "--output", output)
+    assert code == 0
+    assert "wrote 1 reviews with 1 keywords" in out
+    assert "1 rows are wrong, the first in line 4: unknown keyword '냄새'" in err
+    assert json.loads(output.read_text(encoding="utf-8"))["overall"] == 4
+    assert "4,unknown keyword" in (tmp_path / "labels.jsonl.bad.csv").read_text(encoding="utf-8")
+
+
 def test_the_module_runs_and_reads_the_first_example_right() -> None:
     command = [sys.executable, "-m", "ftapp", "analyze", "--model", str(BUNDLED), "--json", "디자인은 예쁜데 배송이 늦었어요"]
     output = subprocess.run(command, capture_output=True, check=True, cwd=ROOT).stdout.decode("utf-8")

@@ -8,7 +8,7 @@ from conftest import REVIEWS
 from sklearn.metrics import accuracy_score, f1_score
 
 from ftapp.errors import InputError
-from ftapp.evaluate import evaluate, f1, mean, overlap_f1
+from ftapp.evaluate import FIGURES, evaluate, f1, mean, overlap_f1
 from ftapp.predictor import Predictor
 from ftapp.reviews import Label, LabelledReview
 from ftapp.schema import KEYWORDS, SENTIMENTS, Highlight
@@ -60,6 +60,26 @@ def test_gold_made_from_the_predictions_gives_ones(predictor: Predictor) -> None
                  "overall_accuracy", "highlight_f1"):  # fmt: skip
         assert getattr(metrics, name) == pytest.approx(1.0), name
     assert set(metrics.per_keyword) == set(KEYWORDS)
+
+
+def test_intervals_hold_the_figures_and_narrow_with_more_reviews(predictor: Predictor) -> None:
+    reviews = labelled(0)
+    few = evaluate(predictor, reviews, resamples=200)
+    many = evaluate(predictor, [replace(r, id=f"{r.id}-{i}") for i in range(20) for r in reviews], resamples=200)
+    assert evaluate(predictor, reviews).intervals == {}
+    assert set(few.intervals) == set(FIGURES)
+    for name in FIGURES:
+        low, high = few.intervals[name]
+        assert low <= getattr(few, name) <= high
+        assert many.intervals[name][1] - many.intervals[name][0] < high - low
+    assert few.to_dict()["intervals"]["pair_f1"] == [round(value, 4) for value in few.intervals["pair_f1"]]
+
+
+def test_what_was_not_labelled_is_not_measured(predictor: Predictor) -> None:
+    bare = [replace(r, labels=tuple(replace(x, evidence=None) for x in r.labels), overall=None) for r in labelled(0)]
+    metrics = evaluate(predictor, bare)
+    assert metrics.keyword_micro_f1 == evaluate(predictor, labelled(0), highlights=False).keyword_micro_f1
+    assert (metrics.overall_accuracy, metrics.highlight_f1) == (None, None)
 
 
 def test_highlights_may_be_left_out_and_a_scheme_may_lack_overall(predictor: Predictor) -> None:

@@ -55,6 +55,14 @@ def test_every_bad_line_is_named_with_its_fault(tmp_path: Path) -> None:
         assert part in message
 
 
+def test_evidence_and_overall_may_be_unknown(tmp_path: Path) -> None:
+    path = write(tmp_path / "bare.jsonl", {"id": "a", "text": "재질 좋음", "labels": [{"keyword": "소재", "sentiment": 3}]})
+    (review,) = read_labelled(path, SCHEME)
+    assert review == LabelledReview("a", "재질 좋음", (Label("소재", 3, None),), None)
+    path.write_text(dump_labelled([review]), encoding="utf-8")
+    assert read_labelled(path, SCHEME) == [review]
+
+
 def test_a_file_without_a_review_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no labelled review"):
         read_labelled(write(tmp_path / "empty.jsonl"), SCHEME)

@@ -1,8 +1,8 @@
 """A RoBERTa classifier's forward pass with nothing in it that its logits do not need.
 
 The classifier reads the first token alone, so in the last layer only that token asks, attends and is fed forward; every
-token still answers as key and value. What reads the same input is one linear layer: query, key and value, in the last layer
-key and value. The logits are those of the stock forward pass.
+token still answers as key and value. After `fuse`, what reads the same input is one linear layer: query, key and value, in
+the last layer key and value. The logits, and with dropout their distribution, are those of the stock forward pass.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -32,19 +32,33 @@ def fuse(model: "PreTrainedModel") -> None:
 
 
 def first_token_logits(model: "PreTrainedModel", ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Return [rows, labels] for int64 [rows, length] ids and a boolean mask of the same shape, None where no row is padded.
+    """Return [rows, labels] for int64 [rows, length] ids and a boolean mask of the same shape, None where no row is padded."""
+    return classify(model, lower_states(model, ids, mask), mask)
 
-    The model is one that `fuse` was called on.
-    """
+
+def lower_states(model: "PreTrainedModel", ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Return [rows, length, hidden], what every token holds before the last layer."""
     hidden = model.roberta.embeddings(input_ids=ids)
-    keep = None if mask is None else mask[:, None, None, :]
-    *lower, last = model.roberta.encoder.layer
-    for layer in lower:
-        query, key, value = layer.attention.self.query_key_value(hidden).chunk(3, dim=-1)
-        hidden = _layer(layer, hidden, query, key, value, keep)
+    for layer in model.roberta.encoder.layer[:-1]:
+        attention = layer.attention.self
+        if hasattr(attention, "query_key_value"):
+            query, key, value = attention.query_key_value(hidden).chunk(3, dim=-1)
+        else:
+            query, key, value = attention.query(hidden), attention.key(hidden), attention.value(hidden)
+        hidden = _layer(model, layer, hidden, query, key, value, mask)
+    return hidden
+
+
+def classify(model: "PreTrainedModel", hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Return the logits [rows, labels] that the last layer and the classifier make of `lower_states`."""
+    last = model.roberta.encoder.layer[-1]
+    attention = last.attention.self
+    if hasattr(attention, "key_value"):
+        key, value = attention.key_value(hidden).chunk(2, dim=-1)
+    else:
+        key, value = attention.key(hidden), attention.value(hidden)
     first = hidden[:, :1]
-    key, value = last.attention.self.key_value(hidden).chunk(2, dim=-1)
-    return model.classifier(_layer(last, first, last.attention.self.query(first), key, value, keep))
+    return model.classifier(_layer(model, last, first, attention.query(first), key, value, mask))
 
 
 def _joined(*linears: torch.nn.Linear) -> torch.nn.Linear:
@@ -56,7 +70,13 @@ def _joined(*linears: torch.nn.Linear) -> torch.nn.Linear:
 
 
 def _layer(
-    layer: Any, asking: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, keep: torch.Tensor | None
+    model: "PreTrainedModel",
+    layer: Any,
+    asking: torch.Tensor,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
 ) -> torch.Tensor:
     """Return the layer's output [rows, asking, hidden] for the tokens that ask; keys and values are [rows, length, hidden]."""
     attention = layer.attention.self
@@ -64,6 +84,9 @@ def _layer(
     def heads(values: torch.Tensor) -> torch.Tensor:
         return values.unflatten(-1, (attention.num_attention_heads, attention.attention_head_size)).transpose(1, 2)
 
-    context = scaled_dot_product_attention(heads(query), heads(key), heads(value), attn_mask=keep)
+    context = scaled_dot_product_attention(
+        heads(query), heads(key), heads(value), attn_mask=None if mask is None else mask[:, None, None, :],
+        dropout_p=model.config.attention_probs_dropout_prob if model.training else 0.0,
+    )  # fmt: skip
     attended = layer.attention.output(context.transpose(1, 2).flatten(2), asking)
     return layer.output(layer.intermediate(attended), attended)

@@ -64,25 +64,34 @@ def read_ratings(path: Path, count: int, seed: int) -> list[LabelledReview]:
     Two ratings make a sentiment (1-2 the lowest, 9-10 the highest), all five equally often. Held-out texts are left out.
     Raises InputError when the file is absent, a rating is none of 1-10, or `count` is below 5.
     """
-    if not path.is_file():
-        raise InputError(f"The file of ratings {str(path)!r} does not exist.")
     if count < 5:
         raise InputError(f"{count} rated reviews are too few for five sentiments; ask for at least 5.")
     graded: dict[int, list[str]] = defaultdict(list)
-    for number, row in enumerate(_read_tsv(path), 2):
-        rating, text = row.get("rating") or "", (row.get("review") or "").strip()
-        if rating not in RATINGS:
-            raise InputError(
-                f"Line {number} of {str(path)!r} has the rating {rating!r}; it must be a whole number from 1 to 10."
-            )
-        if text and not held_out(text):
-            graded[(int(rating) - 1) // 2].append(text)
+    for rating, text in rated_texts(path):
+        if not held_out(text):
+            graded[(rating - 1) // 2].append(text)
     draw = random.Random(seed)
     return [
         LabelledReview(f"rating-{grade}-{i}", text, (), grade)
         for grade, texts in sorted(graded.items())
         for i, text in enumerate(draw.sample(texts, min(len(texts), count // 5)))
     ]
+
+
+def rated_texts(path: Path) -> list[tuple[int, str]]:
+    """Return (rating, text) of each row with a text; raises InputError for an absent file or a rating that is none of 1-10."""
+    if not path.is_file():
+        raise InputError(f"The file of ratings {str(path)!r} does not exist.")
+    rated = []
+    for number, row in enumerate(_read_tsv(path), 2):
+        rating, text = row.get("rating") or "", (row.get("review") or "").strip()
+        if rating not in RATINGS:
+            raise InputError(
+                f"Line {number} of {str(path)!r} has the rating {rating!r}; it must be a whole number from 1 to 10."
+            )
+        if text:
+            rated.append((int(rating), text))
+    return rated
 
 
 def _read_tsv(path: Path) -> list[dict[str, str]]:

@@ -1,9 +1,10 @@
 """Labelled reviews to training rows: token ids and a target, made by the same steps as at prediction time.
 
-Two augmentations keep labels true. A joined review is two reviews in a row, with the labels of both; it teaches the
-sentiment model to look for its own keyword. A cut review is the evidence of one label alone; it teaches both models what
-the shortest text says, which is what an occlusion and a hurried customer show them. For keywords alone there is a third: a
-named cut has its last word, in Korean the verdict, masked, so that the keyword is read off the words that name it.
+Augmentations keep labels true. A joined review is two reviews in a row, with the labels of both; it teaches the sentiment
+model to look for its own keyword. A cut review is the evidence of one label alone; it teaches both models what the shortest
+text says, which is what an occlusion and a hurried customer show them. A noisy review is the same one typed badly. For
+keywords alone there are two more: a named cut has its last word, in Korean the verdict, masked, so that the keyword is read
+off the words that name it; a blanked review has a label's evidence masked and lacks that label.
 """
 
 from collections.abc import Sequence
@@ -12,71 +13,136 @@ from dataclasses import dataclass
 import numpy as np
 
 from ftapp.reviews import LabelledReview
-from ftapp.schema import LabelScheme
+from ftapp.schema import LabelScheme, Word
 from ftapp.text import prepare
 from ftapp.tokenizer import EncodedText, Frame, Tokenizer
+from ftapp.training.noise import noisy
 
 PARTICLES = ("은", "는", "이", "가", "도", "을", "를")  # of topics, subjects and objects
 
 
 @dataclass(frozen=True)
 class Example:
-    """A prepared text and its labels: {keyword: sentiment index}, and the overall index, None where it is not known."""
+    """A prepared text and its labels: {keyword: sentiment index}, and the overall index, None where it is not known.
+
+    `evidence` gives the words [begin, end) that show each label; None where that is not known of all of them.
+    """
 
     encoded: EncodedText
     sentiments: dict[str, int]
     overall: int | None
+    evidence: dict[str, tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True)
 class Row:
-    """One training input: whole token ids, and a float32 target [labels] (multi-label) or a class index."""
+    """One training input: whole token ids, and a float32 target [labels] (multi-label) or a class index.
+
+    `evidence` [tokens, labels] is 1 where a token shows that label; None where that is not known.
+    """
 
     ids: list[int]
     target: np.ndarray | int
+    evidence: np.ndarray | None = None
 
 
 def read_examples(reviews: Sequence[LabelledReview], tokenizer: Tokenizer, *, spacing: bool = True) -> list[Example]:
     """Prepare and encode whole reviews."""
-    words = [[word.text for word in prepare(review.text, spacing=spacing).words] for review in reviews]
+    prepared = [prepare(review.text, spacing=spacing).words for review in reviews]
     return [
-        Example(encoded, {label.keyword: label.sentiment for label in review.labels}, review.overall)
-        for review, encoded in zip(reviews, tokenizer.encode(words), strict=True)
+        Example(encoded, _sentiments(review), review.overall, _evidence(review, words))
+        for review, words, encoded in zip(reviews, prepared, _encode(prepared, tokenizer), strict=True)
     ]
+
+
+def noisy_examples(
+    reviews: Sequence[LabelledReview], tokenizer: Tokenizer, rng: np.random.Generator, *, spacing: bool = True
+) -> list[Example]:
+    """Return the reviews typed badly, each in a way of its own."""
+    prepared = [prepare(noisy(review.text, rng), spacing=spacing).words for review in reviews]
+    return [
+        Example(encoded, _sentiments(review), review.overall)
+        for review, encoded in zip(reviews, _encode(prepared, tokenizer), strict=True)
+    ]
+
+
+def blanked_examples(reviews: Sequence[LabelledReview], tokenizer: Tokenizer, *, spacing: bool = True) -> list[Example]:
+    """Return, for each evidence apart from the others of its review, the review with it masked and without its label."""
+    blanked = []
+    for whole in read_examples(reviews, tokenizer, spacing=spacing):
+        for keyword, (begin, end) in (whole.evidence or {}).items():
+            others = {name: span for name, span in (whole.evidence or {}).items() if name != keyword}
+            apart = all(last <= begin or first >= end for first, last in others.values())
+            if apart and begin < end < begin + len(whole.encoded.bounds) - 1:
+                labels = {name: sentiment for name, sentiment in whole.sentiments.items() if name != keyword}
+                blanked.append(Example(_masked(whole.encoded, range(begin, end), tokenizer.mask), labels, None, others))
+    return blanked
 
 
 def cut_examples(reviews: Sequence[LabelledReview], tokenizer: Tokenizer, *, spacing: bool = True) -> list[Example]:
     """Return an example for each evidence that no other evidence of the review cuts across."""
-    cuts = _cuts(reviews, spacing)
-    encoded = tokenizer.encode([words for words, _ in cuts])
-    return [Example(text, labels, None) for text, (_, labels) in zip(encoded, cuts, strict=True)]
+    cuts = _cuts(reviews)
+    prepared = [prepare(cut.text, spacing=spacing).words for cut in cuts]
+    return [
+        Example(encoded, _sentiments(cut), None, _evidence(cut, words))
+        for cut, words, encoded in zip(cuts, prepared, _encode(prepared, tokenizer), strict=True)
+    ]
 
 
 def named_examples(reviews: Sequence[LabelledReview], tokenizer: Tokenizer, *, spacing: bool = True) -> list[Example]:
     """Return the cuts of one label alone in which a word before the last has a subject's particle, the last word masked."""
-    cuts = [
-        (words[:-1], labels)
-        for words, labels in _cuts(reviews, spacing)
-        if len(labels) == 1 and any(word.endswith(PARTICLES) for word in words[:-1])
+    alone = [cut for cut in _cuts(reviews) if len(cut.labels) == 1]
+    prepared = [prepare(cut.text, spacing=spacing).words for cut in alone]
+    return [
+        Example(
+            _masked(encoded, [len(words) - 1], tokenizer.mask), _sentiments(cut), None, {cut.labels[0].keyword: (0, len(words))}
+        )
+        for cut, words, encoded in zip(alone, prepared, _encode(prepared, tokenizer), strict=True)
+        if any(word.text.endswith(PARTICLES) for word in words[:-1])
     ]
-    named = []
-    for text, (_, labels) in zip(tokenizer.encode([words for words, _ in cuts]), cuts, strict=True):
-        ids = (*text.ids, tokenizer.mask)
-        named.append(Example(EncodedText(ids, (*text.bounds, len(ids)), text.unknown), labels, None))
-    return named
 
 
-def _cuts(reviews: Sequence[LabelledReview], spacing: bool) -> list[tuple[list[str], dict[str, int]]]:
-    """Return (words, labels) of each evidence that no other evidence of the review cuts across."""
+def _cuts(reviews: Sequence[LabelledReview]) -> list[LabelledReview]:
+    """Return each evidence that no other evidence of its review cuts across, as a review of its own."""
     cuts = []
     for review in reviews:
-        spans = [(start := review.text.index(x.evidence), start + len(x.evidence), x) for x in review.labels]
+        spans = [(start := review.text.index(x.evidence), start + len(x.evidence), x) for x in review.labels if x.evidence]
         for begin, end, label in spans:
-            inside = {x.keyword: x.sentiment for b, e, x in spans if b >= begin and e <= end}
-            crossing = [x for b, e, x in spans if b < end and e > begin and x.keyword not in inside]
+            inside = tuple(x for b, e, x in spans if b >= begin and e <= end)
+            crossing = [x for b, e, x in spans if b < end and e > begin and x not in inside]
             if not crossing:
-                cuts.append(([word.text for word in prepare(label.evidence, spacing=spacing).words], inside))
+                cuts.append(LabelledReview(f"{review.id}-{label.keyword}", review.text[begin:end], inside))
     return cuts
+
+
+def _encode(prepared: Sequence[Sequence[Word]], tokenizer: Tokenizer) -> list[EncodedText]:
+    return tokenizer.encode([[word.text for word in words] for words in prepared])
+
+
+def _sentiments(review: LabelledReview) -> dict[str, int]:
+    return {label.keyword: label.sentiment for label in review.labels}
+
+
+def _evidence(review: LabelledReview, words: Sequence[Word]) -> dict[str, tuple[int, int]] | None:
+    """Return the words [begin, end) that each label's evidence touches; None where a label has none."""
+    found = {}
+    for label in review.labels:
+        if label.evidence is None:
+            return None
+        start = review.text.index(label.evidence)
+        touched = [w for w, word in enumerate(words) if word.start < start + len(label.evidence) and word.end > start]
+        found[label.keyword] = (touched[0], touched[-1] + 1) if touched else (0, 0)
+    return found
+
+
+def _masked(text: EncodedText, words: Sequence[int], mask: int) -> EncodedText:
+    """Return the text with one mask in place of each of the words."""
+    ids: list[int] = []
+    bounds = [0]
+    for word, (begin, end) in enumerate(zip(text.bounds, text.bounds[1:], strict=False)):
+        ids += [mask] if word in words else text.ids[begin:end]
+        bounds.append(len(ids))
+    return EncodedText(tuple(ids), tuple(bounds), text.unknown)
 
 
 def join_examples(
@@ -95,18 +161,26 @@ def join_examples(
             encoded = EncodedText(
                 a.encoded.ids + b.encoded.ids, a.encoded.bounds + shifted, a.encoded.unknown + b.encoded.unknown
             )
-            joined.append(Example(encoded, a.sentiments | b.sentiments, None))
+            evidence = None
+            if a.evidence is not None and b.evidence is not None:
+                words = len(a.encoded.bounds) - 1
+                evidence = a.evidence | {name: (begin + words, end + words) for name, (begin, end) in b.evidence.items()}
+            joined.append(Example(encoded, a.sentiments | b.sentiments, None, evidence))
     return joined
 
 
 def keyword_rows(examples: Sequence[Example], tokenizer: Tokenizer, scheme: LabelScheme, max_length: int) -> list[Row]:
     """Return one multi-label row for each example that has a token."""
     frame = tokenizer.plain_frame()
+    column = {keyword: i for i, keyword in enumerate(scheme.keywords)}
     rows = []
     for example in examples:
         if example.encoded.ids:
             target = np.array([keyword in example.sentiments for keyword in scheme.keywords], dtype=np.float32)
-            rows.append(Row(frame.wrap(example.encoded.ids[: frame.room(max_length)]), target))
+            shown = None
+            if example.evidence is not None:
+                shown = [(column[keyword], words) for keyword, words in example.evidence.items()]
+            rows.append(_row(example, frame, max_length, target, len(column), shown))
     return rows
 
 
@@ -122,7 +196,28 @@ def sentiment_rows(
         if scheme.overall is not None and example.overall is not None:
             labels[scheme.overall] = example.overall
         for keyword, sentiment in labels.items():
-            frame = frames[keyword]
             if example.encoded.ids:
-                rows.append(Row(frame.wrap(example.encoded.ids[: frame.room(max_length)]), sentiment))
+                shown = None
+                if example.evidence is not None and keyword in example.evidence:
+                    shown = [(sentiment, example.evidence[keyword])]
+                rows.append(_row(example, frames[keyword], max_length, sentiment, len(scheme.sentiments), shown))
     return rows
+
+
+def _row(
+    example: Example,
+    frame: Frame,
+    max_length: int,
+    target: np.ndarray | int,
+    labels: int,
+    shown: Sequence[tuple[int, tuple[int, int]]] | None,
+) -> Row:
+    """Return the example in its frame; `shown` says which words show which label."""
+    ids = example.encoded.ids[: frame.room(max_length)]
+    if shown is None:
+        return Row(frame.wrap(ids), target)
+    evidence = np.zeros((len(frame.head) + len(ids) + len(frame.tail), labels), dtype=np.float32)
+    for label, (begin, end) in shown:
+        first, last = (min(example.encoded.bounds[word], len(ids)) for word in (begin, end))
+        evidence[len(frame.head) + first : len(frame.head) + last, label] = 1
+    return Row(frame.wrap(ids), target, evidence)

@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from ftapp.batching import plan
 from ftapp.checkpoint import TEMPLATE, TOKENIZER_FILES
+from ftapp.engines import roberta
 from ftapp.engines.machine import bf16_pays
 from ftapp.errors import CheckpointError, InputError
 from ftapp.evaluate import f1, mean
@@ -22,10 +25,12 @@ from ftapp.schema import LabelScheme
 from ftapp.tokenizer import Tokenizer
 from ftapp.training.examples import (
     Row,
+    blanked_examples,
     cut_examples,
     join_examples,
     keyword_rows,
     named_examples,
+    noisy_examples,
     read_examples,
     sentiment_rows,
 )
@@ -50,6 +55,12 @@ class FinetuneSettings:
     cut_share: float = 0.5  # cut reviews drawn in an epoch, as a share of the reviews
     pair_share: float = 0.0  # pairs of contrasting cut reviews drawn in an epoch, likewise; about half can be joined
     name_share: float = 0.0  # for keywords: cuts with the verdict masked, alone and joined, likewise
+    noise_share: float = 0.0  # reviews typed badly made in an epoch, likewise
+    blank_share: float = 0.0  # for keywords: reviews with one label's evidence masked, drawn in an epoch, likewise
+    evidence_weight: float = 0.0  # of the loss of a second head, which learns at every token whether it is evidence
+    rare_weight: float = 0.0  # for sentiment: a class weighs (its share of the training labels) ** -rare_weight
+    average: float = 0.0  # decay a step of the weights' moving average, which is validated and kept; 0 keeps the weights
+    patience: int = 4  # epochs without a better validation score before training stops
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -58,6 +69,8 @@ class FinetuneSettings:
             raise InputError(f"The task {self.task!r} is neither keyword nor sentiment.")
         if self.epochs < 1:
             raise InputError(f"epochs={self.epochs} must be at least 1.")
+        if not 0 <= self.average < 1:
+            raise InputError(f"average={self.average} must be at least 0 and below 1.")
         if not 0 < self.validation_share < 1:
             raise InputError(f"validation_share={self.validation_share} must lie between 0 and 1.")
 
@@ -74,8 +87,10 @@ def finetune(
 ) -> Path:
     """Fine-tune `body`, pretrained or fine-tuned before, on labelled reviews into the folder `output` and return it.
 
-    Validation is by review (a share of `reviews` unless given); the epoch with the best micro-F1 (keyword) or macro-F1
-    (sentiment) on it is kept. A stopped run continues after its last whole epoch. Raises InputError or CheckpointError.
+    Validation is by review (a share of `reviews` unless given); the epoch with the best micro-F1 (keyword) or mean of
+    accuracy and macro-F1 (sentiment) on it is kept, and training stops when it has not been bettered for `patience` epochs.
+    `log.jsonl` gives the same figures on training reviews beside those on validation ones. A stopped run continues after
+    its last whole epoch. Raises InputError or CheckpointError.
     """
     if not (body / "config.json").is_file():
         raise CheckpointError(f"There is no pretrained model in {str(body)!r}.")
@@ -92,6 +107,10 @@ def finetune(
         hidden_dropout_prob=settings.dropout, attention_probs_dropout_prob=settings.dropout,
         ignore_mismatched_sizes=True,  # a body that was fine-tuned for the other task has a head of another size
     ).to(device)  # fmt: skip
+    if settings.evidence_weight:
+        if not roberta.supported(model):
+            raise InputError(f"The model in {str(body)!r} is no plain RoBERTa encoder; evidence_weight must be 0.")
+        model.evidence_head = torch.nn.Linear(model.config.hidden_size, len(labels)).to(device)
     length = model.config.max_position_embeddings - tokenizer.pad - 1
 
     def rows_of(examples: list) -> list[Row]:
@@ -101,7 +120,9 @@ def finetune(
 
     whole, cuts = read_examples(reviews, tokenizer), cut_examples(reviews, tokenizer)
     named = named_examples(reviews, tokenizer) if settings.task == "keyword" else []
+    blanked = blanked_examples(reviews, tokenizer) if settings.task == "keyword" and settings.blank_share else []
     held = rows_of(read_examples(validation, tokenizer))
+    seen = rows_of(whole[:: max(1, len(whole) // len(validation))])  # as many training reviews, to set beside those
 
     def rows_of_epoch(epoch: int) -> list[Row]:
         rng = np.random.default_rng([settings.seed, epoch])
@@ -110,13 +131,17 @@ def finetune(
         pairs = join_examples(cuts, round(settings.pair_share * len(whole)), rng, contrast=True)
         names = rng.permutation(len(named))[: round(settings.name_share * len(whole))]
         joined += join_examples([*named, *cuts], round(settings.name_share * len(whole)) if named else 0, rng)
-        return rows_of([*whole, *joined, *(cuts[i] for i in drawn), *pairs, *(named[i] for i in names)])
+        typed = rng.permutation(len(reviews))[: round(settings.noise_share * len(reviews))]
+        joined += noisy_examples([reviews[i] for i in typed], tokenizer, rng)
+        blanks = rng.permutation(len(blanked))[: round(settings.blank_share * len(whole))]
+        drawn_examples = [*(cuts[i] for i in drawn), *(named[i] for i in names), *(blanked[i] for i in blanks)]
+        return rows_of([*whole, *joined, *pairs, *drawn_examples])
 
     logger.info("%d reviews to train on, %d to validate on", len(reviews), len(validation))
     for name in TOKENIZER_FILES:
         if (body / name).is_file():
             shutil.copyfile(body / name, output / name)
-    _train(model, rows_of_epoch, held, output, settings, tokenizer.pad, device)
+    _train(model, rows_of_epoch, seen, held, output, settings, tokenizer.pad, device)
     return output
 
 
@@ -141,6 +166,7 @@ def _check_settings(output: Path, settings: FinetuneSettings) -> None:
 def _train(
     model: PreTrainedModel,
     rows_of_epoch: Callable[[int], list[Row]],
+    seen: list[Row],
     held: list[Row],
     output: Path,
     settings: FinetuneSettings,
@@ -148,41 +174,63 @@ def _train(
     device: str,
 ) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    checkpoint, first, best = output / "resume.safetensors", 0, -1.0
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.average)) if settings.average else None
+    kept = model if average is None else cast(PreTrainedModel, average.module)
+    weights = _class_weights(rows_of_epoch(0), model.config.num_labels, settings, device)
+    checkpoint, first, best, best_epoch = output / "resume.safetensors", 0, -1.0, 0
     if checkpoint.exists():
-        notes = load_state(checkpoint, model, optimizer)
-        first, best = int(notes["epoch"]), float(notes["best"])
+        notes = load_state(checkpoint, model, optimizer, average)
+        first, best, best_epoch = int(notes["epoch"]), float(notes["best"]), int(notes["best_epoch"])
     for epoch in range(first, settings.epochs):
+        if epoch - best_epoch >= settings.patience and best_epoch:
+            logger.info("stopped: no better epoch than %d", best_epoch)
+            break
         begun = time.monotonic()
         torch.manual_seed(settings.seed * 1009 + epoch)
         rows = rows_of_epoch(epoch)
         order = np.random.default_rng([settings.seed, epoch, 1]).permutation(len(rows))
         batches = shuffled_batches([rows[i] for i in order], settings.batch_tokens, [settings.seed, epoch, 2])
         model.train()
-        total = 0.0
         for step, batch in enumerate(batches):
             done = (epoch + step / len(batches)) / settings.epochs
             factor = min(done / settings.warmup_share, (1 - done) / (1 - settings.warmup_share))
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * max(factor, 0.001)
-            loss = _loss(model, batch, settings.task, pad, device)
+            logits, tokens = _forward(model, batch, pad, device)
+            loss = _loss(logits, batch, settings.task, weights)
+            if tokens is not None:
+                loss = loss + settings.evidence_weight * _evidence_loss(tokens, batch, settings.task)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            total += loss.item()
-        score, held_loss = _validate(model, held, settings, pad, device)
+            if average is not None:
+                average.update_parameters(model)
+        score, held_loss = _validate(kept, held, settings, pad, device)
+        seen_score, seen_loss = _validate(kept, seen, settings, pad, device)
         log = {
-            "epoch": epoch + 1, "rows": len(rows), "loss": total / len(batches), "validation_loss": held_loss,
+            "epoch": epoch + 1, "rows": len(rows), "loss": seen_loss, "validation_loss": held_loss, "score": seen_score,
             "validation_score": score, "seconds": time.monotonic() - begun,
         }  # fmt: skip
         logger.info("%s", log)
         with (output / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(log) + "\n")
         if score > best:
-            best = score
-            model.save_pretrained(output)
-        save_state(checkpoint, model, optimizer, {"epoch": str(epoch + 1), "best": repr(best)})
+            best, best_epoch = score, epoch + 1
+            weights_to_keep = {k: v for k, v in kept.state_dict().items() if not k.startswith("evidence_head.")}
+            kept.save_pretrained(output, state_dict=weights_to_keep)
+        notes = {"epoch": str(epoch + 1), "best": repr(best), "best_epoch": str(best_epoch)}
+        save_state(checkpoint, model, optimizer, notes, average)
+
+
+def _class_weights(rows: Sequence[Row], count: int, settings: FinetuneSettings, device: str) -> torch.Tensor | None:
+    """Return float32 [count], a weight for each sentiment, of mean 1 over the rows; None where all weigh alike."""
+    if settings.task == "keyword" or not settings.rare_weight:
+        return None
+    counts = np.bincount([int(row.target) for row in rows], minlength=count)
+    weights = np.where(counts > 0, (counts.clip(min=1) / counts.sum()) ** -settings.rare_weight, 0.0)
+    weights /= (weights * counts).sum() / counts.sum()
+    return torch.tensor(weights, dtype=torch.float32, device=device)
 
 
 def shuffled_batches(rows: Sequence[Row], budget: int, seed: list[int]) -> list[list[Row]]:
@@ -191,37 +239,58 @@ def shuffled_batches(rows: Sequence[Row], budget: int, seed: list[int]) -> list[
     return [batches[i] for i in np.random.default_rng(seed).permutation(len(batches))]
 
 
-def _forward(model: PreTrainedModel, batch: Sequence[Row], pad: int, device: str) -> torch.Tensor:
+def _forward(model: PreTrainedModel, batch: Sequence[Row], pad: int, device: str) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return float32 logits [rows, labels], and of the evidence head, if there is one, [rows, length, labels]."""
     length = max(len(row.ids) for row in batch)
     ids = torch.tensor([[*row.ids, *[pad] * (length - len(row.ids))] for row in batch], device=device)
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16_pays(device)):
-        return model(input_ids=ids, attention_mask=(ids != pad).long()).logits.float()
+        if not roberta.supported(model):
+            return model(input_ids=ids, attention_mask=(ids != pad).long()).logits.float(), None
+        states = roberta.lower_states(model, ids, ids != pad)
+        logits = roberta.classify(model, states, ids != pad).float()
+        if model.training and hasattr(model, "evidence_head"):
+            return logits, cast(torch.nn.Module, model.evidence_head)(states).float()
+        return logits, None
 
 
-def _loss(model: PreTrainedModel, batch: Sequence[Row], task: str, pad: int, device: str) -> torch.Tensor:
-    logits = _forward(model, batch, pad, device)
-    target = torch.from_numpy(np.array([row.target for row in batch])).to(device)
+def _evidence_loss(tokens: torch.Tensor, batch: Sequence[Row], task: str) -> torch.Tensor:
+    """Return the binary cross-entropy of the evidence head over the tokens of rows whose evidence is known.
+
+    Evidence as a second target: Zaidan et al. 2007 (Using "annotator rationales" to improve machine learning). It is
+    averaged over labels for keywords and summed for sentiments, as the task's own loss is.
+    """
+    known = [(i, row.evidence) for i, row in enumerate(batch) if row.evidence is not None]
+    if not known:
+        return tokens.sum() * 0
+    asked = torch.cat([tokens[i, : len(evidence)] for i, evidence in known])
+    target = torch.from_numpy(np.concatenate([evidence for _, evidence in known])).to(tokens.device)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(asked, target)
+    return loss if task == "keyword" else loss * tokens.shape[-1]
+
+
+def _loss(logits: torch.Tensor, batch: Sequence[Row], task: str, weights: torch.Tensor | None = None) -> torch.Tensor:
+    target = torch.from_numpy(np.array([row.target for row in batch])).to(logits.device)
     if task == "keyword":
         return torch.nn.functional.binary_cross_entropy_with_logits(logits, target)
-    return torch.nn.functional.cross_entropy(logits, target)
+    return torch.nn.functional.cross_entropy(logits, target, weights)
 
 
 def _validate(
     model: PreTrainedModel, held: Sequence[Row], settings: FinetuneSettings, pad: int, device: str
 ) -> tuple[float, float]:
-    """Return (micro-F1 at 0.5 for keywords, macro-F1 for sentiment; mean loss)."""
+    """Return (micro-F1 at 0.5 for keywords, mean of accuracy and macro-F1 for sentiment; mean loss)."""
     model.eval()
     logits, targets, losses = [], [], []
     with torch.inference_mode():
         for batch in shuffled_batches(held, settings.batch_tokens * 2, [0]):
-            logits.append(_forward(model, batch, pad, device).cpu().numpy())
+            logits.append(_forward(model, batch, pad, device)[0].cpu())
             targets += [row.target for row in batch]
-            losses.append(_loss(model, batch, settings.task, pad, device).item() * len(batch))
-    guess, truth = np.concatenate(logits), np.array(targets)
+            losses.append(_loss(logits[-1], batch, settings.task).item() * len(batch))
+    guess, truth = torch.cat(logits).numpy(), np.array(targets)
     loss = sum(losses) / len(held)
     if settings.task == "keyword":
         found, there = guess > 0, truth > 0.5
         return f1((found & there).sum(), found.sum(), there.sum()) or 0.0, loss
     labels = guess.argmax(axis=1)
     scores = [f1(((labels == s) & (truth == s)).sum(), (labels == s).sum(), (truth == s).sum()) for s in range(guess.shape[1])]
-    return mean(scores) or 0.0, loss
+    return (float((labels == truth).mean()) + (mean(scores) or 0.0)) / 2, loss

@@ -6,6 +6,7 @@ Every step draws its rows and masks from (seed, step) alone, so that a resumed r
 import json
 import logging
 import math
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import RobertaConfig, RobertaForMaskedLM
 
+from ftapp.checkpoint import TOKENIZER_FILES
 from ftapp.engines.machine import bf16_pays
 from ftapp.errors import InputError
 from ftapp.training.corpus import TextSource, read_texts, split_held_out
@@ -52,6 +54,7 @@ class PretrainSettings:
     whole_words: float = 0.5  # share of the steps that mask whole words; the others mask single tokens
     dropout: float = 0.0  # one pass over the texts leaves nothing to overfit
     vector_epochs: int = 2  # skip-gram passes; 0 starts from a random table
+    body: str = ""  # folder of a model to go on from, with its shape and vocabulary instead of those above; none: from random
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -74,8 +77,11 @@ class PretrainSettings:
 def pretrain(sources: Sequence[TextSource], output: Path, settings: PretrainSettings, *, device: str = "cpu") -> Path:
     """Pretrain into `output` (tokenizer, config.json, model.safetensors, log.jsonl) and return it.
 
-    Continues from the last checkpoint in `output` if there is one; raises InputError if its settings differ.
+    Continues from the last checkpoint in `output` if there is one; raises InputError if its settings differ, or if the
+    body to go on from is no RoBERTa folder.
     """
+    if settings.body and not (Path(settings.body) / "config.json").is_file():
+        raise InputError(f"There is no model in {settings.body!r} to go on from.")
     output.mkdir(parents=True, exist_ok=True)
     _check_settings(output, settings)
     texts: list[str] = []
@@ -111,7 +117,11 @@ def _check_settings(output: Path, settings: PretrainSettings) -> None:
 
 def _tokenizer(output: Path, texts: Sequence[str], settings: PretrainSettings) -> Tokenizer:
     path = output / "tokenizer.json"
-    if not path.exists():
+    if not path.exists() and settings.body:
+        for name in TOKENIZER_FILES:
+            if (Path(settings.body) / name).is_file():
+                shutil.copyfile(Path(settings.body) / name, output / name)
+    elif not path.exists():
         save_tokenizer(train_vocabulary(texts, settings.vocabulary, settings.alphabet), output, settings.max_length)
     return Tokenizer.from_file(str(path))
 
@@ -129,6 +139,11 @@ def _stream(tokenizer: Tokenizer, texts: Sequence[str], seed: int) -> np.ndarray
 
 def _model(output: Path, tokenizer: Tokenizer, stream: np.ndarray, settings: PretrainSettings) -> RobertaForMaskedLM:
     torch.manual_seed(settings.seed)
+    if settings.body:  # the head of a classifier is left behind, that of the language model begins anew
+        return RobertaForMaskedLM.from_pretrained(
+            settings.body, dtype=torch.float32, local_files_only=True,
+            hidden_dropout_prob=settings.dropout, attention_probs_dropout_prob=settings.dropout,
+        )  # fmt: skip
     config = RobertaConfig(
         vocab_size=tokenizer.get_vocab_size(), hidden_size=settings.hidden, num_hidden_layers=settings.layers,
         num_attention_heads=settings.heads, intermediate_size=settings.intermediate, type_vocab_size=1,

@@ -177,3 +177,15 @@ def test_unusable_ratings_are_named(tmp_path: Path) -> None:
         read_ratings(path, 4, seed=0)
     with pytest.raises(InputError, match="does not exist"):
         read_ratings(tmp_path / "none.tsv", 50, seed=0)
+
+
+def test_a_run_goes_on_from_a_classifiers_body(text_file: Path, tmp_path: Path, plain_pair: tuple[Path, Path]) -> None:
+    body = plain_pair[0]
+    settings = replace(TINY, body=str(body), tokens=128, learning_rate=1e-9)
+    output = pretrain([TextSource(text_file)], tmp_path / "on", settings)
+    before, after = load_file(body / "model.safetensors"), load_file(output / "model.safetensors")
+    name = "roberta.encoder.layer.1.output.dense.weight"
+    np.testing.assert_allclose(after[name].numpy(), before[name].numpy(), atol=1e-6)
+    assert (output / "tokenizer.json").read_bytes() == (body / "tokenizer.json").read_bytes()
+    with pytest.raises(InputError, match="no model in"):
+        pretrain([TextSource(text_file)], tmp_path / "off", replace(TINY, body=str(tmp_path / "nowhere")))
