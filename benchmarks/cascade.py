@@ -70,6 +70,7 @@ def choose_reviews(path: Path, count: int) -> list[str]:
 def run_contender(model: Path, way: str, variant: str, texts: list[str]) -> dict[str, object]:
     """Analyze the reviews once after a warm-up; return seconds, counts and the labels found."""
     predictor = load(model, variant, "cpu")
+    predictor = replace(predictor, manifest=replace(predictor.manifest, highlight="origin"))  # what the other ways can do
     if way == "stock":
         halves = open_checkpoint(model)
         engines = [origin.StockEngine(folder) for folder in (halves.keyword, halves.sentiment)]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ftapp.errors import CheckpointError, InputError
+from ftapp.highlight import RULES
 from ftapp.reviews import write_text
 from ftapp.schema import KEYWORDS, OVERALL, SENTIMENTS, LabelScheme
 from ftapp.tokenizer import Tokenizer
@@ -27,6 +28,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 FIELD_KINDS = {
     "name": str, "template": str, "max_length": int | None, "spacing": bool, "sentences": bool,
     "thresholds": dict, "temperatures": dict, "metrics": dict, "versions": dict, "digests": dict,
+    "highlight": str,
 }  # fmt: skip
 HUB_PATTERNS = ["*.json", "*.txt", "*.safetensors"]
 
@@ -37,7 +39,8 @@ class Manifest:
 
     `thresholds` names the keywords whose threshold is not `threshold`; `spacing` and `sentences` switch kiwipiepy's
     spacing correction and sentence split. `temperatures` divide the logits of the "keyword" and "sentiment" models, 1 each
-    unless named, so that their probabilities mean what they say (Guo et al. 2017).
+    unless named, so that their probabilities mean what they say (Guo et al. 2017). `highlight` is the rule by which words
+    are marked (`ftapp.highlight.RULES`).
     """
 
     name: str
@@ -46,6 +49,7 @@ class Manifest:
     max_length: int | None = None
     spacing: bool = True
     sentences: bool = True
+    highlight: str = "origin"
     threshold: float = 0.5
     thresholds: Mapping[str, float] = field(default_factory=dict)
     temperatures: Mapping[str, float] = field(default_factory=dict)
@@ -60,6 +64,8 @@ class Manifest:
                 raise CheckpointError(f"The manifest has a threshold for {keyword!r}, which is not among its keywords.")
             if not 0 < value < 1:
                 raise CheckpointError(f"The manifest's threshold {value} for {keyword} must lie between 0 and 1.")
+        if self.highlight not in RULES:
+            raise CheckpointError(f"The manifest's highlight {self.highlight!r} is no rule; choose one of {', '.join(RULES)}.")
         for half, value in self.temperatures.items():
             if half not in ("keyword", "sentiment") or not 0 < value < float("inf"):
                 raise CheckpointError(
@@ -84,6 +90,7 @@ class Manifest:
             "max_length": self.max_length,
             "spacing": self.spacing,
             "sentences": self.sentences,
+            "highlight": self.highlight,
             "threshold": self.threshold,
             "thresholds": dict(self.thresholds),
             "temperatures": dict(self.temperatures),

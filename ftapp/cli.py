@@ -217,22 +217,34 @@ def train(
 
 
 @main.command()
+@click.argument("models", nargs=-1, required=True, type=EXISTING)
+@click.option("--output", required=True, type=EXISTING, help="Folder for the averaged model.")
+def average(models: tuple[Path, ...], output: Path) -> None:
+    """Average the weights of models that were fine-tuned from the same start, such as several seeds."""
+    from ftapp.training.average import average as mean_of
+
+    click.echo(f"wrote {mean_of(models, output)}")
+
+
+@main.command()
 @click.option("--keyword", required=True, type=EXISTING, help="Folder of the keyword model.")
 @click.option("--sentiment", required=True, type=EXISTING, help="Folder of the sentiment model.")
 @click.option("--output", required=True, type=EXISTING, help="The model folder to write.")
 @click.option("--threshold", default=0.5, show_default=True, help="Probability from which a keyword counts.")
+@click.option("--highlight", default="clause", show_default=True, help="Rule by which words are marked: clause or origin.")
 @click.option("--half", is_flag=True, help="Store the weights in half precision, for half the size.")
-def assemble(keyword: Path, sentiment: Path, output: Path, threshold: float, half: bool) -> None:
+def assemble(keyword: Path, sentiment: Path, output: Path, threshold: float, highlight: str, half: bool) -> None:
     """Put a keyword model and a sentiment model together into a model folder."""
     from ftapp.checkpoint import Manifest, write_checkpoint
 
+    manifest = Manifest(output.name, threshold=threshold, highlight=highlight)
     if half:
         from ftapp.training.precision import halved
 
         with halved(keyword) as first, halved(sentiment) as second:
-            written = write_checkpoint(output, first, second, Manifest(output.name, threshold=threshold))
+            written = write_checkpoint(output, first, second, manifest)
     else:
-        written = write_checkpoint(output, keyword, sentiment, Manifest(output.name, threshold=threshold))
+        written = write_checkpoint(output, keyword, sentiment, manifest)
     click.echo(f"wrote {written}")
 
 

@@ -11,7 +11,7 @@ from ftapp import batching
 from ftapp.checkpoint import Manifest, open_checkpoint
 from ftapp.engines import Engine, open_engine
 from ftapp.errors import InputError
-from ftapp.highlight import anchor, between, occlusion_rows, visible_words
+from ftapp.highlight import anchor, between, clause, occlusion_rows, visible_words
 from ftapp.schema import Analysis, Highlight, KeywordResult, LabelScheme, Notice, SentimentResult
 from ftapp.text import PreparedText, has_hangul, prepare
 from ftapp.tokenizer import EncodedText, Frame, Tokenizer
@@ -129,7 +129,8 @@ class Predictor:
         frames = self._frames
         groups: list[list[list[int]]] = []
         keys: list[tuple[int, int | None]] = []  # (review, keyword), None for overall
-        anchors: dict[tuple[int, int | None], tuple[int, list[int]]] = {}  # keyword anchor, words masked in its sentence
+        # The keyword's anchor, the words of its sentence that the keyword model read, those masked for the sentiment model.
+        anchors: dict[tuple[int, int | None], tuple[int, list[int], list[int]]] = {}
         for i, review in enumerate(reviews):
             for k in found[i]:
                 frame = frames[self.scheme.keywords[k]]
@@ -146,7 +147,7 @@ class Predictor:
                     sentence = []  # one word is its own anchor: nothing to compare
                 rows, visible = occlusion_rows(review.encoded, frame, self.max_length, self.tokenizer.mask, sentence)
                 groups.append(rows)
-                anchors[i, k] = (best, visible)
+                anchors[i, k] = (best, [w for w in read if words[w].sentence == words[best].sentence], visible)
             if review.readable and self.scheme.overall is not None:
                 keys.append((i, None))
                 groups.append([self._row(review.encoded, frames[self.scheme.overall])])
@@ -160,7 +161,7 @@ class Predictor:
                 sentiment = self._sentiment(group.rows[0])
                 highlight = None
                 if contributions is not None:
-                    highlight = self._highlight(review, group, *anchors[i, k])
+                    highlight = self._highlight(review, group, contributions[i][:, k], *anchors[i, k])
                 results.append(
                     KeywordResult(
                         self.scheme.keywords[k], float(probabilities[i, k]), own[k], sentiment.sentiment,
@@ -206,14 +207,24 @@ class Predictor:
             out.append(contributions)
         return out
 
-    def _highlight(self, review: Review, group: batching.GroupLogits, best: int, visible: Sequence[int]) -> Highlight:
-        """Return the highlight from the keyword's anchor to the sentiment's, inside one sentence."""
-        other = best
+    def _highlight(
+        self, review: Review, group: batching.GroupLogits, falls: np.ndarray, best: int, sentence: list[int], visible: list[int]
+    ) -> Highlight:
+        """Return the highlight by the manifest's rule, inside one sentence; `falls` are the keyword's contributions."""
+        words = review.prepared.words
+        first = last = best
         if visible:
             label = int(group.rows[0].argmax())
-            fall = batching.softmax(group.reference)[:, label] - batching.softmax(group.rows)[:, label]
-            other = visible[anchor(fall[1:])]
-        return between(review.prepared.original, review.prepared.words, best, other)
+            other = batching.softmax(group.reference)[1:, label] - batching.softmax(group.rows)[1:, label]
+            if self.manifest.highlight == "origin":
+                last = visible[anchor(other)]
+            else:
+                sentiment_falls = np.zeros(len(words))
+                sentiment_falls[visible] = other
+                shown = [words[word].text for word in sentence]
+                ends = clause(shown, falls[sentence], sentiment_falls[sentence], sentence.index(best))
+                first, last = (sentence[end] for end in ends)
+        return between(review.prepared.original, words, first, last)
 
     def _notices(self, review: Review, analysis: Analysis) -> list[Notice]:
         encoded = review.encoded

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as RawTokenizer
 from transformers import AutoModelForSequenceClassification
 
-from ftapp.highlight import TIE, anchor, between, occlusion_rows, smooth
+from ftapp.highlight import TIE, anchor, between, clause, occlusion_rows, smooth
 from ftapp.predictor import Predictor
 from ftapp.schema import Analysis, Word
 from ftapp.text import prepare
@@ -289,6 +289,69 @@ def test_a_highlight_runs_from_one_anchor_to_the_other_in_the_order_of_the_text(
     highlight = between("디자인은 예쁜데 배송이", WORDS, first, second)
     assert highlight.text == text
     assert (highlight.start, highlight.end) == (WORDS[min(first, second)].start, WORDS[max(first, second)].end)
+
+
+@pytest.mark.parametrize(
+    ("words", "keyword", "sentiment", "best", "marked"),
+    [
+        (
+            "디자인은 정말 예쁜데 배송이 늦었어요",
+            [0.9, 0.1, 0.0, 0.0, 0.0],
+            [0, 0, 0, 0, 0],
+            0,
+            "디자인은 정말 예쁜데",
+        ),  # on to the verdict
+        (
+            "디자인은 예쁜데 배송이 늦었어요",
+            [0.0, 0.0, 0.9, 0.2],
+            [0.0, 0.0, 0.1, 0.5],
+            2,
+            "배송이 늦었어요",
+        ),  # not the clause before
+        ("디자인은 예쁜데 배송이 늦었어요", [0.0, 0.9, 0.3, 0.0], [0.0, 0.9, 0.0, 0.0], 1, "디자인은 예쁜데 배송이 늦었어요"),
+        (
+            "그 옷 그 값 그 색 그 핏 그 말",
+            [0.0, 0.9, *[0.0] * 8],
+            [0.0] * 10,
+            1,
+            "그 옷 그 값 그 색",
+        ),  # no clause ends: three words
+        ("색이 예뻐요", [-0.2, -0.1], [-0.1, -0.3], 1, "예뻐요"),  # nothing speaks for it: the anchor alone
+        ("굿", [0.3], [0.2], 0, "굿"),
+    ],
+)
+def test_a_clause_is_marked_from_the_words_that_speak_to_the_verdict(
+    words: str, keyword: list[float], sentiment: list[float], best: int, marked: str
+) -> None:
+    first, last = clause(words.split(), np.array(keyword), np.array(sentiment, dtype=float), best)
+    assert " ".join(words.split()[first : last + 1]) == marked
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["예쁜데", "배송이", "늦었어요", "정말"]), st.floats(-1, 1), st.floats(-1, 1)), min_size=1
+    )
+)
+def test_a_clause_is_a_stretch_of_its_sentence(words: list[tuple[str, float, float]]) -> None:
+    texts, keyword, sentiment = zip(*words, strict=True)
+    first, last = clause(texts, np.array(keyword), np.array(sentiment), 0)
+    assert 0 <= first <= last < len(texts)
+
+
+def test_the_manifest_says_which_rule_marks(predictor: Predictor) -> None:
+    other = replace(predictor, manifest=replace(predictor.manifest, highlight="clause"))
+    differ = 0
+    for one, two in zip(predictor.analyze(REVIEWS), other.analyze(REVIEWS), strict=True):
+        assert [(k.keyword, k.sentiment, k.contributions) for k in one.keywords] == [
+            (k.keyword, k.sentiment, k.contributions) for k in two.keywords
+        ]
+        for a, b in zip(one.keywords, two.keywords, strict=True):
+            assert b.highlight
+            assert two.text[b.highlight.start : b.highlight.end] == b.highlight.text
+            marked = [word for word in two.words if b.highlight.start <= word.start < b.highlight.end]
+            assert len({word.sentence for word in marked}) == 1
+            differ += a.highlight != b.highlight
+    assert differ
 
 
 ENCODED = EncodedText(ids=(10, 11, 12, 13, 14), bounds=(0, 2, 3, 5), unknown=0)
