@@ -217,16 +217,6 @@ def train(
 
 
 @main.command()
-@click.argument("models", nargs=-1, required=True, type=EXISTING)
-@click.option("--output", required=True, type=EXISTING, help="Folder for the averaged model.")
-def average(models: tuple[Path, ...], output: Path) -> None:
-    """Average the weights of models that were fine-tuned from the same start, such as several seeds."""
-    from ftapp.training.average import average as mean_of
-
-    click.echo(f"wrote {mean_of(models, output)}")
-
-
-@main.command()
 @click.option("--keyword", required=True, type=EXISTING, help="Folder of the keyword model.")
 @click.option("--sentiment", required=True, type=EXISTING, help="Folder of the sentiment model.")
 @click.option("--output", required=True, type=EXISTING, help="The model folder to write.")
