@@ -394,7 +394,7 @@ def test_the_shape_is_the_same_for_a_text_without_anything(predictor: Predictor)
 def test_the_reviews_say_different_things(predictor: Predictor) -> None:
     analyses = predictor.analyze(REVIEWS)
     assert len({tuple(k.keyword for k in analysis.keywords) for analysis in analyses}) > 3
-    assert len({k.sentiment for analysis in analyses for k in analysis.keywords}) > 2
+    assert len({k.sentiment for analysis in analyses for k in analysis.keywords}) >= 2
 
 
 # Cost
