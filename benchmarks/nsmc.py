@@ -27,13 +27,14 @@ SETTINGS = finetune.FinetuneSettings("sentiment", epochs=1)
 
 
 def rows_of(path: Path, count: int, held: bool, tokenizer: Tokenizer, length: int) -> list[Row]:
-    """Return `count` rows, half of them good, in random order."""
+    """Return at most `count` rows, half of them good, in random order."""
     texts: dict[int, list[str]] = {0: [], 1: []}
     for rating, text in rated_texts(path):
         if held_out(text) is held and (rating <= 4 or rating >= 9):
             texts[int(rating >= 9)].append(text)
     draw = random.Random(0)
-    chosen = [(text, label) for label, those in texts.items() for text in draw.sample(those, min(count // 2, len(those)))]
+    size = min(count // 2, *map(len, texts.values()))
+    chosen = [(text, label) for label, those in texts.items() for text in draw.sample(those, size)]
     draw.shuffle(chosen)
     frame = tokenizer.plain_frame()
     words = [[word.text for word in prepare(text, spacing=False).words] for text, _ in chosen]
