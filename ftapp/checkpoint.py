@@ -4,12 +4,11 @@ A plain pair of Hugging Face folders or hub ids opens just as well, with what a 
 and from the defaults of klue/roberta review models. Neither torch nor transformers is imported here.
 """
 
-import hashlib
 import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ftapp.highlight import RULES
 from ftapp.reviews import write_text
 from ftapp.schema import KEYWORDS, OVERALL, SENTIMENTS, LabelScheme
 from ftapp.tokenizer import Tokenizer
+from ftapp.variants import digest
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -30,6 +30,10 @@ FIELD_KINDS = {
     "thresholds": dict, "temperatures": dict, "metrics": dict, "versions": dict, "digests": dict,
     "highlight": str,
 }  # fmt: skip
+LIBRARIES = (
+    "ftapp", "torch", "transformers", "tokenizers", "kiwipiepy", "kiwipiepy_model", "onnxruntime", "onnx", "optimum",
+    "openvino", "nncf",
+)  # fmt: skip
 HUB_PATTERNS = ["*.json", "*.txt", "*.safetensors"]
 
 
@@ -125,13 +129,17 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An opened pair: two folders that fit each other, their tokenizer, and the longest input both can read."""
+    """An opened pair: two folders that fit each other, their tokenizer, and the longest input both can read.
+
+    `folder` is the model folder that holds both and their variants; None for two classifiers from anywhere.
+    """
 
     manifest: Manifest
     keyword: Path
     sentiment: Path
     tokenizer: Tokenizer
     max_length: int
+    folder: Path | None = None
 
 
 def open_checkpoint(source: str | Path | tuple[str | Path, str | Path]) -> Checkpoint:
@@ -155,10 +163,10 @@ def open_checkpoint(source: str | Path | tuple[str | Path, str | Path]) -> Check
                 f"{str(source)!r} is no model folder: it has neither {MANIFEST} nor keyword/ and sentiment/. "
                 "For two separate classifiers give both, as KEYWORD,SENTIMENT."
             )
-        return _check(None, keyword, sentiment, folder.name)
+        return replace(_check(None, keyword, sentiment, folder.name), folder=folder)
     manifest = Manifest.from_dict(_read_json(folder / MANIFEST), f"{folder.name}/{MANIFEST}")
     _check_digests(folder, manifest)
-    return _check(manifest, keyword, sentiment, folder.name)
+    return replace(_check(manifest, keyword, sentiment, folder.name), folder=folder)
 
 
 def write_checkpoint(output: Path, keyword: Path, sentiment: Path, manifest: Manifest) -> Path:
@@ -201,7 +209,7 @@ def _write(output: Path, halves: Mapping[str, Path], manifest: Manifest) -> None
             if path.name in ("config.json", *TOKENIZER_FILES) or path.name.startswith("model"):
                 shutil.copyfile(path, target / path.name)
                 if path.suffix == ".safetensors":
-                    digests[f"{name}/{path.name}"] = _digest(path)
+                    digests[f"{name}/{path.name}"] = digest(path)
     values = manifest.to_dict() | {"digests": digests, "versions": library_versions()}
     (output / MANIFEST).write_text(_dump(values), encoding="utf-8")
 
@@ -209,7 +217,7 @@ def _write(output: Path, halves: Mapping[str, Path], manifest: Manifest) -> None
 def library_versions() -> dict[str, str]:
     """Return the versions of what reads and runs a model, as far as they are installed."""
     found = {}
-    for name in ("ftapp", "torch", "transformers", "tokenizers", "kiwipiepy", "kiwipiepy_model"):
+    for name in LIBRARIES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -331,13 +339,8 @@ def _check_digests(folder: Path, manifest: Manifest) -> None:
         path = folder / name
         if not path.is_file():
             raise CheckpointError(f"{folder.name} lacks {name}, which its manifest lists.")
-        if _digest(path) != expected:
+        if digest(path) != expected:
             raise CheckpointError(f"{folder.name}/{name} is not the file its manifest was written for; copy it again.")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_json(path: Path) -> dict[str, Any]:

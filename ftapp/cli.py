@@ -171,12 +171,13 @@ def pretrain(
     help="Labelled reviews to choose the epoch by; may be given often  [default: a tenth of --data].",
 )
 @click.option("--output", required=True, type=EXISTING, help="Folder for the classifier; a stopped run is continued.")
+@click.option("--layers", default=0, help="Layers of the model, where it shall have more than the body.")
 @click.option("--epochs", default=12, show_default=True)
 @click.option("--learning-rate", default=3e-4, show_default=True)
 @click.option("--join-share", default=0.5, show_default=True, help="Joined reviews an epoch, as a share of the reviews.")
 @click.option("--cut-share", default=0.5, show_default=True, help="Reviews cut to one label's evidence, likewise.")
 @click.option("--name-share", default=0.0, show_default=True, help="For keywords: cuts with the verdict masked, likewise.")
-@click.option("--pair-share", default=0.0, show_default=True, help="Pairs drawn of such cuts that contrast, likewise.")
+@click.option("--chain-share", default=0.0, show_default=True, help="Rows of two to five such cuts that contrast, likewise.")
 @click.option("--noise-share", default=0.0, show_default=True, help="Reviews typed badly: no spaces, typos, casual spellings.")
 @click.option("--blank-share", default=0.0, show_default=True, help="For keywords: reviews with a label's evidence masked.")
 @click.option("--evidence-weight", default=0.0, show_default=True, help="Learn which tokens are evidence too, at this weight.")
@@ -187,7 +188,7 @@ def pretrain(
 @click.option("--device", default="cpu", show_default=True)
 def train(
     task: str, body: Path, files: tuple[Path, ...], ratings: str | None, held_files: tuple[Path, ...], output: Path,
-    epochs: int, learning_rate: float, join_share: float, cut_share: float, pair_share: float, name_share: float,
+    layers: int, epochs: int, learning_rate: float, join_share: float, cut_share: float, chain_share: float, name_share: float,
     noise_share: float, blank_share: float, evidence_weight: float, rare_weight: float, average: float, patience: int,
     seed: int, device: str,
 ) -> None:  # fmt: skip
@@ -209,8 +210,8 @@ def train(
         reviews += read_ratings(source.path, source.repeat, seed)
     held = [review for file in held_files for review in read_labelled(file, scheme)] or None
     settings = FinetuneSettings(
-        task, epochs=epochs, learning_rate=learning_rate, join_share=join_share, cut_share=cut_share,
-        pair_share=pair_share, name_share=name_share, noise_share=noise_share, blank_share=blank_share,
+        task, layers=layers, epochs=epochs, learning_rate=learning_rate, join_share=join_share, cut_share=cut_share,
+        chain_share=chain_share, name_share=name_share, noise_share=noise_share, blank_share=blank_share,
         evidence_weight=evidence_weight, rare_weight=rare_weight, average=average, patience=patience, seed=seed,
     )  # fmt: skip
     click.echo(f"wrote {finetune(body, reviews, output, settings, validation=held, scheme=scheme, device=device)}")

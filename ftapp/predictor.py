@@ -15,6 +15,7 @@ from ftapp.highlight import anchor, between, clause, occlusion_rows, visible_wor
 from ftapp.schema import Analysis, Highlight, KeywordResult, LabelScheme, Notice, SentimentResult
 from ftapp.text import PreparedText, has_hangul, prepare
 from ftapp.tokenizer import EncodedText, Frame, Tokenizer
+from ftapp.variants import halves_of
 
 CHUNK = 256  # reviews whose masked copies are held at once: memory stays flat for any number of reviews
 CHARACTERS_A_TOKEN = 8  # a text longer than this times the model's limit is cut before it is prepared
@@ -289,11 +290,10 @@ def load(source: str | Path | tuple[str | Path, str | Path], variant: str = "ful
     """Open a model folder or hub id, or a pair (keyword, sentiment) of them, as a variant on a device.
 
     Raises CheckpointError when the model cannot be used, InputError for an unknown variant or device, UnsupportedError
-    when this machine cannot run it.
+    when this machine cannot run it or the variant has not been made.
     """
     checkpoint = open_checkpoint(source)
-    keyword = open_engine(checkpoint.keyword, variant, device)
-    sentiment = open_engine(checkpoint.sentiment, variant, device)
+    keyword, sentiment = (open_engine(folder, variant, device) for folder in halves_of(checkpoint, variant))
     return Predictor(checkpoint.manifest, checkpoint.tokenizer, keyword, sentiment, checkpoint.max_length)
 
 

@@ -5,9 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ftapp.errors import InputError
-
-VARIANTS = ("full", "dynamic-int8")
+from ftapp.variants import get_variant
 
 
 class Engine(Protocol):
@@ -21,9 +19,20 @@ class Engine(Protocol):
 
 
 def open_engine(folder: Path, variant: str, device: str) -> Engine:
-    """Open one model's folder as a variant; raises InputError for an unknown variant, CheckpointError for bad weights."""
-    if variant not in VARIANTS:
-        raise InputError(f"There is no variant {variant!r}; choose one of {', '.join(VARIANTS)}.")
+    """Open one half of a variant from the folder of its weights; its library is imported only here.
+
+    Raises InputError for an unknown variant or device, CheckpointError for bad weights, UnsupportedError where this machine
+    cannot run it or its library is not installed.
+    """
+    kind = get_variant(variant)
+    if kind.engine == "onnx":
+        from ftapp.engines.onnx import OnnxEngine
+
+        return OnnxEngine(folder, device)
+    if kind.engine == "openvino":
+        from ftapp.engines.openvino import OpenVinoEngine
+
+        return OpenVinoEngine(folder, device)
     from ftapp.engines.torch import TorchEngine
 
-    return TorchEngine(folder, variant, device)
+    return TorchEngine(folder, kind.format, device)

@@ -18,6 +18,7 @@ from ftapp.text import prepare
 from ftapp.tokenizer import EncodedText, Frame, Tokenizer
 from ftapp.training.noise import noisy
 
+LONGEST_CHAIN = 5  # cuts in a row
 PARTICLES = ("은", "는", "이", "가", "도", "을", "를")  # of topics, subjects and objects
 
 
@@ -145,28 +146,41 @@ def _masked(text: EncodedText, words: Sequence[int], mask: int) -> EncodedText:
     return EncodedText(tuple(ids), tuple(bounds), text.unknown)
 
 
-def join_examples(
-    examples: Sequence[Example], count: int, rng: np.random.Generator, *, contrast: bool = False
-) -> list[Example]:
-    """Return up to `count` joins of two random examples that have no keyword in common.
+def join_examples(examples: Sequence[Example], count: int, rng: np.random.Generator) -> list[Example]:
+    """Return up to `count` joins of two random examples that have no keyword in common."""
+    drawn = ([examples[i] for i in pair] for pair in rng.integers(0, len(examples), (count, 2)) if pair[0] != pair[1])
+    return [_joined(a, b) for a, b in drawn if not a.sentiments.keys() & b.sentiments.keys()]
 
-    With `contrast` only of two whose sentiments lie at least two steps apart: what the one says must not leak into the other.
+
+def chain_examples(cuts: Sequence[Example], count: int, rng: np.random.Generator) -> list[Example]:
+    """Return `count` rows of 2 to LONGEST_CHAIN random cuts, no keyword twice, each two steps of sentiment from the one before.
+
+    Each says something else than its neighbours, so only a model that finds its own keyword gets them right.
     """
-    joined = []
-    for first, second in rng.integers(0, len(examples), (count, 2)):
-        a, b = examples[first], examples[second]
-        apart = not contrast or all(abs(x - y) >= 2 for x in a.sentiments.values() for y in b.sentiments.values())
-        if first != second and apart and not a.sentiments.keys() & b.sentiments.keys():
-            shifted = tuple(bound + len(a.encoded.ids) for bound in b.encoded.bounds[1:])
-            encoded = EncodedText(
-                a.encoded.ids + b.encoded.ids, a.encoded.bounds + shifted, a.encoded.unknown + b.encoded.unknown
-            )
-            evidence = None
-            if a.evidence is not None and b.evidence is not None:
-                words = len(a.encoded.bounds) - 1
-                evidence = a.evidence | {name: (begin + words, end + words) for name, (begin, end) in b.evidence.items()}
-            joined.append(Example(encoded, a.sentiments | b.sentiments, None, evidence))
-    return joined
+    chains = []
+    for length in rng.integers(2, LONGEST_CHAIN + 1, count):
+        chain = last = cuts[int(rng.integers(len(cuts)))]
+        links = 1
+        for i in rng.integers(0, len(cuts), 4 * length):
+            apart = all(abs(x - y) >= 2 for x in last.sentiments.values() for y in cuts[i].sentiments.values())
+            if apart and not chain.sentiments.keys() & cuts[i].sentiments.keys():
+                chain, last, links = _joined(chain, cuts[i]), cuts[i], links + 1
+                if links == length:
+                    break
+        if links > 1:
+            chains.append(chain)
+    return chains
+
+
+def _joined(a: Example, b: Example) -> Example:
+    """Return two examples in a row, with the labels of both and no overall one."""
+    shifted = tuple(bound + len(a.encoded.ids) for bound in b.encoded.bounds[1:])
+    encoded = EncodedText(a.encoded.ids + b.encoded.ids, a.encoded.bounds + shifted, a.encoded.unknown + b.encoded.unknown)
+    evidence = None
+    if a.evidence is not None and b.evidence is not None:
+        words = len(a.encoded.bounds) - 1
+        evidence = a.evidence | {name: (begin + words, end + words) for name, (begin, end) in b.evidence.items()}
+    return Example(encoded, a.sentiments | b.sentiments, None, evidence)
 
 
 def keyword_rows(examples: Sequence[Example], tokenizer: Tokenizer, scheme: LabelScheme, max_length: int) -> list[Row]:

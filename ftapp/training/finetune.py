@@ -26,6 +26,7 @@ from ftapp.tokenizer import Tokenizer
 from ftapp.training.examples import (
     Row,
     blanked_examples,
+    chain_examples,
     cut_examples,
     join_examples,
     keyword_rows,
@@ -34,6 +35,7 @@ from ftapp.training.examples import (
     read_examples,
     sentiment_rows,
 )
+from ftapp.training.initialize import deepen
 from ftapp.training.resume import load_state, save_state
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ class FinetuneSettings:
     """Settings of a fine-tuning run; stored beside its result."""
 
     task: str  # keyword or sentiment
+    layers: int = 0  # of the model, where it shall have more than the body; 0 keeps the body's
     epochs: int = 12
     learning_rate: float = 3e-4
     batch_tokens: int = 2048  # padded tokens in an optimizer step
@@ -53,7 +56,7 @@ class FinetuneSettings:
     validation_share: float = 0.1  # of the reviews, where no validation file is given
     join_share: float = 0.5  # joined reviews made in an epoch, as a share of the reviews
     cut_share: float = 0.5  # cut reviews drawn in an epoch, as a share of the reviews
-    pair_share: float = 0.0  # pairs of contrasting cut reviews drawn in an epoch, likewise; about half can be joined
+    chain_share: float = 0.0  # rows of two to five contrasting cut reviews made in an epoch, likewise
     name_share: float = 0.0  # for keywords: cuts with the verdict masked, alone and joined, likewise
     noise_share: float = 0.0  # reviews typed badly made in an epoch, likewise
     blank_share: float = 0.0  # for keywords: reviews with one label's evidence masked, drawn in an epoch, likewise
@@ -106,7 +109,10 @@ def finetune(
         problem_type="multi_label_classification" if settings.task == "keyword" else "single_label_classification",
         hidden_dropout_prob=settings.dropout, attention_probs_dropout_prob=settings.dropout,
         ignore_mismatched_sizes=True,  # a body that was fine-tuned for the other task has a head of another size
-    ).to(device)  # fmt: skip
+    )  # fmt: skip
+    if settings.layers:
+        deepen(model, settings.layers)
+    model.to(device)
     if settings.evidence_weight:
         if not roberta.supported(model):
             raise InputError(f"The model in {str(body)!r} is no plain RoBERTa encoder; evidence_weight must be 0.")
@@ -128,14 +134,14 @@ def finetune(
         rng = np.random.default_rng([settings.seed, epoch])
         joined = join_examples(whole, round(settings.join_share * len(whole)), rng)
         drawn = rng.permutation(len(cuts))[: round(settings.cut_share * len(whole))]
-        pairs = join_examples(cuts, round(settings.pair_share * len(whole)), rng, contrast=True)
+        chains = chain_examples(cuts, round(settings.chain_share * len(whole)), rng)
         names = rng.permutation(len(named))[: round(settings.name_share * len(whole))]
         joined += join_examples([*named, *cuts], round(settings.name_share * len(whole)) if named else 0, rng)
         typed = rng.permutation(len(reviews))[: round(settings.noise_share * len(reviews))]
         joined += noisy_examples([reviews[i] for i in typed], tokenizer, rng)
         blanks = rng.permutation(len(blanked))[: round(settings.blank_share * len(whole))]
         drawn_examples = [*(cuts[i] for i in drawn), *(named[i] for i in names), *(blanked[i] for i in blanks)]
-        return rows_of([*whole, *joined, *pairs, *drawn_examples])
+        return rows_of([*whole, *joined, *chains, *drawn_examples])
 
     logger.info("%d reviews to train on, %d to validate on", len(reviews), len(validation))
     for name in TOKENIZER_FILES:

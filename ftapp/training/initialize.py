@@ -7,10 +7,13 @@ identity, so that each head looks d tokens away (initialisation in the manner of
 trained on.
 """
 
+import copy
 import math
 
 import torch
-from transformers import RobertaForMaskedLM
+from transformers import PreTrainedModel, RobertaForMaskedLM
+
+from ftapp.errors import InputError
 
 OFFSETS = ((-1, 1, -2, 2), (-1, 1, -3, 3))  # where the heads of the first layers look at first
 PLACE_SCALE = 1.4  # amplitude of the sinusoids, in standard deviations of a word's dimension
@@ -58,3 +61,16 @@ def initialize(model: RobertaForMaskedLM, vectors: torch.Tensor) -> None:
             key[:half, :half], key[half:, half:size] = eye, eye
         layer.attention.output.dense.weight[:size] = 0  # nothing is written over the places at first
         layer.output.dense.weight[:size] = 0
+
+
+def deepen(model: PreTrainedModel, layers: int) -> None:
+    """Give an encoder `layers` layers in all, in place: its upper ones once more on top (stacking, Gong et al. 2019).
+
+    Raises InputError where it has more than that already, or too few to repeat.
+    """
+    stack = model.roberta.encoder.layer
+    more = layers - len(stack)
+    if not 0 <= more <= len(stack):
+        raise InputError(f"A body of {len(stack)} layers cannot be given {layers}; choose {len(stack)} to {2 * len(stack)}.")
+    stack.extend(copy.deepcopy(layer) for layer in list(stack)[len(stack) - more :])
+    model.config.num_hidden_layers = layers

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 import ftapp
-from ftapp.engines import VARIANTS
+from ftapp.variants import VARIANTS
 from ftapp.errors import FtappError
 from ftapp.predictor import Predictor
 from ftapp.ui import html
@@ -77,7 +77,7 @@ def model_picker(models: Path) -> None:
         if source == OTHER:
             typed = st.text_input(t("sidebar.source"), key="sidebar_source", help=t("sidebar.source.help"), max_chars=500)
             source = (typed or "").strip()
-        variant = st.selectbox(t("sidebar.variant"), VARIANTS, key="sidebar_variant", help=t("sidebar.variant.help"))
+        variant = st.selectbox(t("sidebar.variant"), list(VARIANTS), key="sidebar_variant", help=t("sidebar.variant.help"))
         device = st.selectbox(t("sidebar.device"), devices(), key="sidebar_device", help=t("sidebar.device.help"))
         html.show(html.note(t("sidebar.privacy")))
     st.session_state["model_key"] = ModelKey(source, variant, device)

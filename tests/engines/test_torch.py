@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
 from ftapp.batching import collate, sigmoid, softmax
-from ftapp.engines import VARIANTS, open_engine
+from ftapp.engines import open_engine
+from ftapp.variants import VARIANTS
 from ftapp.engines import torch as torch_engine
 from ftapp.engines.torch import TorchEngine, quantize_dynamic, resolve_device
 from ftapp.errors import CheckpointError, InputError, UnsupportedError
