@@ -11,13 +11,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-from environment import describe
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.multiclass import OneVsRestClassifier
 
+from ftapp.bench.environment import describe
 from ftapp.reviews import LabelledReview, read_labelled
 from ftapp.schema import LabelScheme
 

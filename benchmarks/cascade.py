@@ -1,11 +1,14 @@
-"""How fast a file of reviews is analyzed with exact highlights: the origin's way against the batched one.
+"""How fast a file of reviews is analyzed: the origin's way, transformers' pipeline, and ours with every variant.
 
     python benchmarks/cascade.py [--data FILE]... [--klue FOLDER] [--output benchmarks/results/cascade.json]
 
 Each data file is a workload of its own. Two shapes: the given model, and, where --klue names a folder with
 klue/roberta-small's config and vocabulary, random weights of that shape with a threshold at which about 3 keywords a review
 are found. Each contender runs in a process of its own, on the same reviews, in interleaved rounds; the figure is the median
-round. Run it while nothing else does.
+round. Contenders: with exact highlights against the origin's way, with fast ones, and without any against the pipeline of
+transformers (batches of 1 and 32) for the two classifications. A variant that has not been made is left out. Beside them what
+the cores can multiply at most (`ceiling.py`), and the share of it that each variant's linear layers reach. Run it while
+nothing else does.
 """
 
 import argparse
@@ -16,25 +19,34 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import origin
-from environment import describe
+from ceiling import ceilings
+from pipeline import Pipelines
 
-from ftapp.checkpoint import Manifest, open_checkpoint, write_checkpoint
+from ftapp.bench.environment import describe
+from ftapp.checkpoint import Checkpoint, Manifest, open_checkpoint, write_checkpoint
 from ftapp.engines import Engine
 from ftapp.predictor import Predictor, load
-from ftapp.reviews import read_texts
+from ftapp.reviews import read_texts, write_text
+from ftapp.variants import VARIANTS, halves_of, read_recipe
 
 ROOT = Path(__file__).parent.parent
-CONTENDERS = {
+OURS = ("full", "dynamic-int8", "onnx", "onnx-optimized", "onnx-int8", "openvino-int8", "pruned", "distilled", "distilled-int8")
+EXACT = {
     "origin, dynamic-int8": ("stock", "dynamic-int8"),  # one pass at a time, the forward pass of transformers
     "one at a time, dynamic-int8": ("single", "dynamic-int8"),  # one pass at a time, our engine: what batching alone brings
-    "batched, dynamic-int8": ("batched", "dynamic-int8"),
-    "batched, full": ("batched", "full"),
 }
-BASE = "origin, dynamic-int8"
+CLASSIFY = {"pipeline of 32, float32": ("pipeline-32", "full"), "pipeline of 1, float32": ("pipeline-1", "full")}
+CONTENDERS = {  # the first of each task is what the others are compared with
+    "exact": EXACT | {f"batched, {variant}": ("exact", variant) for variant in OURS},
+    "fast": {"origin, dynamic-int8": ("stock", "dynamic-int8")} | {f"fast, {variant}": ("fast", variant) for variant in OURS},
+    "classify": CLASSIFY | {f"ours, {variant}": ("classify", variant) for variant in OURS},
+}
+INT8 = ("dynamic-int8", "onnx-int8", "openvino-int8", "distilled-int8")
 KEYWORDS_A_REVIEW = 3
 
 
@@ -68,38 +80,58 @@ def choose_reviews(path: Path, count: int) -> list[str]:
 
 
 def run_contender(model: Path, way: str, variant: str, texts: list[str]) -> dict[str, object]:
-    """Analyze the reviews once after a warm-up; return seconds, counts and the labels found."""
+    """Analyze the reviews once after a warm-up; return seconds, counts and what was found."""
     predictor = load(model, variant, "cpu")
     predictor = replace(predictor, manifest=replace(predictor.manifest, highlight="origin"))  # what the other ways can do
+    halves = open_checkpoint(model)
     if way == "stock":
-        halves = open_checkpoint(model)
         engines = [origin.StockEngine(folder) for folder in (halves.keyword, halves.sentiment)]
         predictor = replace(predictor, keyword_engine=engines[0], sentiment_engine=engines[1])
-    analyze(predictor, way, texts[:2])
     counted = [CountingEngine(predictor.keyword_engine), CountingEngine(predictor.sentiment_engine)]
     predictor = replace(predictor, keyword_engine=counted[0], sentiment_engine=counted[1])
+    if way.startswith("pipeline"):
+        pipelines = Pipelines(halves.keyword, halves.sentiment, predictor, int(way.partition("-")[2]))
+        run = pipelines.classify
+    else:
+        run = partial(analyze, predictor, way)
+    run(texts[:2])
+    for engine in counted:
+        engine.passes = engine.tokens = engine.computed = 0
     begun = time.perf_counter()
-    found = analyze(predictor, way, texts)
+    found = run(texts)
     seconds = time.perf_counter() - begun
     computed = sum(engine.computed for engine in counted)
-    tokens = sum(engine.tokens for engine in counted)
     return {
         "seconds": seconds,
-        "forward_passes": sum(engine.passes for engine in counted),
-        "tokens_computed": computed,
-        "padding_share": round(1 - tokens / computed, 4),
+        "forward_passes": sum(engine.passes for engine in counted) or None,
+        "tokens_computed": computed or None,
+        "padding_share": round(1 - sum(engine.tokens for engine in counted) / computed, 4) if computed else None,
         "found": found,
     }
 
 
-def analyze(predictor: Predictor, way: str, texts: list[str]) -> list[list[tuple[str, str, int, int]]]:
-    """Return (keyword, sentiment, start, end) of every keyword of every review, by one way or the other."""
-    if way != "batched":
+def analyze(predictor: Predictor, way: str, texts: list[str]) -> list[list[tuple]]:
+    """Return (keyword, sentiment, start, end) of every keyword of every review, by one way or the other; no place without
+    highlights.
+    """
+    if way in ("stock", "single"):
         return [[(k, s, h.start, h.end) for k, s, h in origin.analyze(predictor, text)] for text in texts]
+    analyses = predictor.analyze(texts, False if way == "classify" else way)
     return [
-        [(k.keyword, k.sentiment, k.highlight.start, k.highlight.end) for k in analysis.keywords if k.highlight]
-        for analysis in predictor.analyze(texts)
+        [(k.keyword, k.sentiment, *((k.highlight.start, k.highlight.end) if k.highlight else ())) for k in analysis.keywords]
+        for analysis in analyses
     ]
+
+
+def operations_a_token(folder: Path) -> float:
+    """Return the multiplications and additions of a model's linear layers for a token, the last layer's first token left out.
+
+    There only key and value are computed for every token.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    hidden, intermediate = config["hidden_size"], config["intermediate_size"]
+    layer = 2 * (4 * hidden**2 + 2 * hidden * intermediate)
+    return (config["num_hidden_layers"] - 1) * layer + 2 * 2 * hidden**2
 
 
 def random_klue(klue: Path, folder: Path, texts: list[str]) -> Path:
@@ -125,40 +157,70 @@ def random_klue(klue: Path, folder: Path, texts: list[str]) -> Path:
     )
 
 
-def compare(model: Path, data: Path, count: int, rounds: int) -> dict[str, object]:
-    """Run every contender in interleaved rounds and return their figures and ratios."""
-    seen: dict[str, list[dict]] = {name: [] for name in CONTENDERS}
+def compare(model: Path, data: Path, count: int, rounds: int, tasks: list[str]) -> dict[str, object]:
+    """Run every contender of each task in interleaved rounds and return their figures and ratios."""
+    checkpoint = open_checkpoint(model)
+    config = json.loads((checkpoint.keyword / "config.json").read_text(encoding="utf-8"))
+    limits = ceilings(config["hidden_size"], config["intermediate_size"])
+    made = [v for v in OURS if not VARIANTS[v].stored or (checkpoint.folder and read_recipe(checkpoint.folder, v))]
+    contenders = {
+        task: {name: way for name, way in CONTENDERS[task].items() if way[1] in made} for task in tasks
+    }  # fmt: skip
+    seen: dict[tuple[str, str], list[dict]] = {way: [] for ways in contenders.values() for way in ways.values()}
     for number in range(rounds):
-        for name, (way, variant) in CONTENDERS.items():
+        for way, runs in seen.items():
             command = [sys.executable, __file__, "--model", str(model), "--data", str(data), "--reviews", str(count)]
-            output = subprocess.run([*command, "--child", way, variant], check=True, capture_output=True, text=True)
-            seen[name].append(json.loads(output.stdout.splitlines()[-1]))
-            print(f"round {number + 1} {name}: {seen[name][-1]['seconds']:.1f} s", file=sys.stderr)
-    table = {}
-    base = statistics.median(run["seconds"] for run in seen[BASE])
-    for name, runs in seen.items():
-        seconds = statistics.median(run["seconds"] for run in runs)
-        first = runs[0]
-        labels = [{(k, s) for k, s, *_ in review} for review in first["found"]]
-        labels_base = [{(k, s) for k, s, *_ in review} for review in seen[BASE][0]["found"]]
-        spans = [{tuple(x) for x in review} for review in first["found"]]
-        spans_base = [{tuple(x) for x in review} for review in seen[BASE][0]["found"]]
-        table[name] = {
-            "reviews_per_s": round(count / seconds, 3),
-            "seconds": [round(run["seconds"], 2) for run in runs],
-            "times_faster": round(base / seconds, 2),
-            "keywords_a_review": round(sum(map(len, labels)) / count, 2),
-            "labels_equal": agreement(labels, labels_base),
-            "highlights_equal": agreement(spans, spans_base),
-            **{key: first[key] for key in ("forward_passes", "tokens_computed", "padding_share")},
-        }
-    return table
+            output = subprocess.run([*command, "--child", *way], check=True, capture_output=True, text=True)
+            runs.append(json.loads(output.stdout.splitlines()[-1]))
+            print(f"round {number + 1} {' '.join(way)}: {runs[-1]['seconds']:.2f} s", file=sys.stderr)
+    full = next((seen[way] for way in (("classify", "full"), ("exact", "full"), ("fast", "full")) if way in seen), None)
+    return {
+        "ceiling": limits,
+        "tasks": {
+            task: {name: _figures(checkpoint, name, way, seen, ways, full, limits, count) for name, way in ways.items()}
+            for task, ways in contenders.items()
+        },
+    }
 
 
-def agreement(one: list[set], other: list[set]) -> float:
-    """Return the share of the entries of either side that both have (Jaccard over all reviews)."""
-    union = sum(len(a | b) for a, b in zip(one, other, strict=True))
-    return round(sum(len(a & b) for a, b in zip(one, other, strict=True)) / union, 4) if union else 1.0
+def _figures(
+    checkpoint: Checkpoint,
+    name: str,
+    way: tuple[str, str],
+    seen: dict[tuple[str, str], list[dict]],
+    ways: dict[str, tuple[str, str]],
+    full: list[dict] | None,
+    limits: dict[str, dict],
+    count: int,
+) -> dict[str, object]:
+    """Return one contender's figures; `times_as_fast` beside the first contender of its task."""
+    runs = seen[way]
+    first, base = runs[0], seen[next(iter(ways.values()))]
+    seconds = statistics.median(run["seconds"] for run in runs)
+    figures = {
+        "reviews_per_s": round(count / seconds, 3),
+        "seconds": [round(run["seconds"], 3) for run in runs],
+        "times_as_fast": round(statistics.median(run["seconds"] for run in base) / seconds, 2),
+        "keywords_a_review": round(sum(map(len, first["found"])) / count, 2),
+        "labels_as_base": agreement(first["found"], base[0]["found"], 2),
+        "labels_as_full": agreement(first["found"], full[0]["found"], 2) if full else None,
+        **{key: first[key] for key in ("forward_passes", "tokens_computed", "padding_share")},
+    }
+    if way[0] in ("stock", "single", "exact"):
+        figures["highlights_as_base"] = agreement(first["found"], base[0]["found"], 4)
+    limit = limits["int8" if way[1] in INT8 else "float32"]["giga_operations_per_s"]
+    if first["tokens_computed"] and limit:
+        done = first["tokens_computed"] * operations_a_token(halves_of(checkpoint, "full")[0]) / seconds / 1e9
+        if way[1] not in ("pruned", "distilled", "distilled-int8"):
+            figures["share_of_ceiling"] = round(done / limit, 3)
+    return figures
+
+
+def agreement(one: list[list], other: list[list], fields: int) -> float:
+    """Return the share of the entries of either side that both have (Jaccard over all reviews), by their first `fields`."""
+    pairs = [({tuple(x[:fields]) for x in a}, {tuple(x[:fields]) for x in b}) for a, b in zip(one, other, strict=True)]
+    union = sum(len(a | b) for a, b in pairs)
+    return round(sum(len(a & b) for a, b in pairs) / union, 4) if union else 1.0
 
 
 def main() -> None:
@@ -169,6 +231,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", help="reviews; may be given often [default: data/reviews.jsonl]")
     parser.add_argument("--reviews", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--task", choices=list(CONTENDERS), action="append", help="may be given often [default: all]")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -177,6 +240,7 @@ def main() -> None:
         texts = choose_reviews(files[0], arguments.reviews)
         print(json.dumps(run_contender(arguments.model, *arguments.child, texts), ensure_ascii=False))
         return
+    tasks = arguments.task or list(CONTENDERS)
     workloads = {}
     for data in files:
         texts = choose_reviews(data, arguments.reviews)
@@ -190,14 +254,14 @@ def main() -> None:
                 "rounds": arguments.rounds,
                 "characters_mean": round(statistics.mean(lengths), 1),
                 "characters_max": max(lengths),
-                "shapes": {name: compare(model, data, len(texts), arguments.rounds) for name, model in shapes.items()},
+                "shapes": {name: compare(model, data, len(texts), arguments.rounds, tasks) for name, model in shapes.items()},
             }
     result = {"environment": describe(), "workloads": workloads}
     text = json.dumps(result, ensure_ascii=False, indent=2)
     print(text)
     if arguments.output:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(text + "\n", encoding="utf-8")
+        write_text(arguments.output, text + "\n")
 
 
 if __name__ == "__main__":

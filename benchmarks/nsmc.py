@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from environment import describe
 from transformers import AutoModelForSequenceClassification
 
+from ftapp.bench.environment import describe
 from ftapp.text import prepare
 from ftapp.tokenizer import Tokenizer
 from ftapp.training import finetune

@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from environment import describe
 
 from ftapp.batching import sigmoid, softmax
+from ftapp.bench.environment import describe
 from ftapp.calibrate import binary_error, class_error, labelled_logits
 from ftapp.evaluate import FIGURES, evaluate
 from ftapp.predictor import Predictor, load

@@ -10,8 +10,10 @@ import click
 
 from ftapp import __version__
 from ftapp.errors import FtappError, InputError
+from ftapp.variants import VARIANTS
 
 DEFAULT_MODEL = "models/review-small"
+DEFAULT_TEST = Path("data/test.jsonl")
 EXISTING = click.Path(path_type=Path)
 
 
@@ -39,7 +41,7 @@ def model_options(command: Any) -> Any:
     """Add --model, --variant and --device."""
     command = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")(command)
     command = click.option(
-        "--variant", default="full", show_default=True, help="Which form of the model to run: full or dynamic-int8."
+        "--variant", default="full", show_default=True, help=f"Which form of the model to run: {', '.join(VARIANTS)}."
     )(command)
     return click.option(
         "--model", default=None, metavar="MODEL",
@@ -52,11 +54,12 @@ def model_options(command: Any) -> Any:
 @click.option("--input", "source", type=EXISTING, help="A .txt (a review each line), .jsonl or .csv file of reviews.")
 @click.option("--column", help="The column or field of --input that holds the review.")
 @click.option("--no-highlight", is_flag=True, help="Skip the search for the words that say so; many times faster.")
+@click.option("--fast-highlight", is_flag=True, help="Search clause by clause instead of word by word; several times faster.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of a table.")
 @model_options
 def analyze(
-    texts: tuple[str, ...], source: Path | None, column: str | None, no_highlight: bool, as_json: bool,
-    model: str | None, variant: str, device: str,
+    texts: tuple[str, ...], source: Path | None, column: str | None, no_highlight: bool, fast_highlight: bool,
+    as_json: bool, model: str | None, variant: str, device: str,
 ) -> None:  # fmt: skip
     """Analyze reviews given as arguments, in a file, or on standard input (a review each line)."""
     from ftapp.reviews import read_texts
@@ -74,9 +77,10 @@ def analyze(
     from ftapp.console import show
     from ftapp.predictor import load
 
+    highlights = _highlights(no_highlight, fast_highlight)
     predictor = load(_model(model), variant, device)
     for start in range(0, len(reviews), 64):
-        for analysis in predictor.analyze(reviews[start : start + 64], highlights=not no_highlight):
+        for analysis in predictor.analyze(reviews[start : start + 64], highlights):
             if as_json:
                 click.echo(json.dumps(analysis.to_dict(), ensure_ascii=False))
             else:
@@ -86,11 +90,19 @@ def analyze(
 @main.command()
 @click.option("--data", required=True, type=EXISTING, help="Labelled reviews (JSON Lines).")
 @click.option("--no-highlight", is_flag=True, help="Skip highlight_f1; many times faster.")
+@click.option("--fast-highlight", is_flag=True, help="Measure highlights of clauses, and how often they are the exact ones.")
 @click.option("--intervals", is_flag=True, help="95% bootstrap intervals (1,000 resamples of the reviews).")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 @model_options
 def evaluate(
-    data: Path, no_highlight: bool, intervals: bool, as_json: bool, model: str | None, variant: str, device: str
+    data: Path,
+    no_highlight: bool,
+    fast_highlight: bool,
+    intervals: bool,
+    as_json: bool,
+    model: str | None,
+    variant: str,
+    device: str,
 ) -> None:
     """Measure a model on labelled reviews."""
     from ftapp.console import show_metrics
@@ -100,11 +112,93 @@ def evaluate(
 
     predictor = load(_model(model), variant, device)
     reviews = read_labelled(data, predictor.scheme)
-    metrics = measure(predictor, reviews, highlights=not no_highlight, resamples=1000 if intervals else 0)
+    highlights = _highlights(no_highlight, fast_highlight)
+    metrics = measure(predictor, reviews, highlights=highlights, resamples=1000 if intervals else 0)
     if as_json:
         click.echo(json.dumps({"variant": variant, **metrics.to_dict()}, ensure_ascii=False))
     else:
         show_metrics(metrics)
+
+
+@main.command()
+@click.argument("model")
+@click.option("--variants", default="all", show_default=True, metavar="NAME,...", help="What to measure.")
+@click.option("--data", type=EXISTING, help=f"Labelled reviews (JSON Lines).  [default: {DEFAULT_TEST}]")
+@click.option("--reviews", type=int, help="Reviews for quality and throughput, of all lengths.  [default: all, and 64]")
+@click.option("--repeats", default=3, show_default=True, help="Rounds in which every variant is measured once.")
+@click.option("--runs", default=50, show_default=True, help="Runs of one review, at least.")
+@click.option("--seconds", default=2.0, show_default=True, help="Seconds for each figure of speed, at least.")
+@click.option("--no-highlight", is_flag=True, help="Measure nothing with highlights; many times faster.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--output", type=EXISTING, help="Where to write all figures, of every round, as JSON.")
+def bench(
+    model: str, variants: str, data: Path | None, reviews: int | None, repeats: int, runs: int, seconds: float,
+    no_highlight: bool, device: str, output: Path | None,
+) -> None:  # fmt: skip
+    """Measure variants of a model, each in a process of its own: speed, memory, size and quality."""
+    from ftapp.bench import bench as measure
+    from ftapp.bench import choose
+    from ftapp.bench.settings import BenchSettings
+    from ftapp.console import show_bench
+    from ftapp.reviews import write_text
+
+    if data is None:
+        data = DEFAULT_TEST
+        if not data.is_file():
+            raise InputError(f"There is no {data} here to measure on; give labelled reviews with --data FILE.")
+    if output and not output.parent.is_dir():
+        raise InputError(f"There is no folder {str(output.parent)!r} to write {output.name} to; make it first.")
+
+    def progress(done: int, total: int, name: str) -> None:
+        click.echo(f"{done + 1}/{total} {name}", err=True)
+
+    settings = BenchSettings(repeats, runs, seconds, reviews, not no_highlight, device)
+    result = measure(model, choose(variants), data=data, settings=settings, progress=progress)
+    if output:
+        write_text(output, json.dumps(result, ensure_ascii=False, indent=2) + "\n")
+    show_bench(result)
+
+
+@main.command()
+@click.argument("model", type=EXISTING)
+@click.option("--variant", "names", multiple=True, metavar="NAME", help="What to make, or all; may be given often.")
+@click.option(
+    "--train", default=Path("data/reviews.jsonl"), show_default=True, type=EXISTING, help="To recover and calibrate on."
+)
+@click.option(
+    "--check", default=Path("data/validation.jsonl"), show_default=True, type=EXISTING, help="To measure the loss on."
+)
+@click.option("--limit", default=2.0, show_default=True, help="Points of F1 or accuracy that a variant may lose unmarked.")
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="A setting of the method; may be given often.")
+@click.option("--device", default="cpu", show_default=True)
+def compress(
+    model: Path, names: tuple[str, ...], train: Path, check: Path, limit: float, options: tuple[str, ...], device: str
+) -> None:
+    """Make variants of a model folder: half precision, quantized, exported, pruned, distilled."""
+    from ftapp.checkpoint import open_checkpoint
+    from ftapp.compress import compress as make
+    from ftapp.compress import makeable
+    from ftapp.errors import UnsupportedError
+    from ftapp.reviews import read_labelled
+    from ftapp.variants import get_variant
+
+    if not names:
+        raise click.UsageError(f"Name what to make with --variant: all, or one of {', '.join(makeable())}.")
+    chosen = makeable() if "all" in names else list(names)
+    for name in chosen:
+        get_variant(name)
+    scheme = open_checkpoint(model).manifest.scheme
+    texts = read_labelled(train, scheme), read_labelled(check, scheme)
+    for name in chosen:
+        try:
+            make(
+                model, name, train=texts[0], check=texts[1], say=click.echo, limit=limit / 100, options=_settings(options),
+                device=device,
+            )  # fmt: skip
+        except UnsupportedError as error:
+            if len(chosen) == 1:
+                raise
+            click.echo(f"{name}: not made. {error}")
 
 
 @main.command("import-legacy")
@@ -284,6 +378,27 @@ def import_csv(
         click.echo(
             f"{len(bad)} rows are wrong, the first in line {bad[0].line}: {bad[0].reason}; all are in {report}", err=True
         )
+
+
+def _highlights(none: bool, fast: bool) -> bool | str:
+    """Return what `Predictor.analyze` takes for the two switches."""
+    if none and fast:
+        raise InputError("Give --no-highlight or --fast-highlight, not both.")
+    return "fast" if fast else not none
+
+
+def _settings(options: tuple[str, ...]) -> dict[str, float | int | str]:
+    """Return the NAME=VALUE options, numbers as numbers."""
+    settings: dict[str, float | int | str] = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise InputError(f"The option {option!r} is not NAME=VALUE.")
+        try:
+            settings[name] = int(value) if value.lstrip("-").isdigit() else float(value)
+        except ValueError:
+            settings[name] = value
+    return settings
 
 
 def _model(model: str | None) -> str | Path:

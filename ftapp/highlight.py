@@ -4,6 +4,9 @@ The origin's rule, exactly: the fall of a probability when a word is replaced by
 mean over the word and its neighbours is added; the best word is the anchor. The keyword model's anchor chooses the
 sentence, the sentiment model's anchor is sought inside it, and the highlight runs from one to the other.
 
+Fast highlights mask whole clauses, for the keyword model alone, and mark the one that it misses most: a pass for each
+clause instead of one for each word and another for each word of the sentence.
+
 The rule `clause` marks more nearly what a person marks (figures in the model card): the words of that sentence that both models
 miss, and on to the verdict, which in Korean closes the clause.
 """
@@ -24,6 +27,7 @@ CLAUSE_ENDS = (
     "ㅋ", "ㅎ", "ㅠ", "!", ".", "~",
 )  # fmt: skip
 CONNECTIVES = ("지만", "데", "고", "서", "요", "다")  # what an earlier clause ends in
+LONGEST_SEGMENT = 5  # words that fast highlights mask at once
 TIE = 1e-6  # scores closer than this are equal, and the earlier word wins: engines differ in the last bits
 
 
@@ -40,6 +44,23 @@ def occlusion_rows(
     for word in visible:
         begin, end = encoded.bounds[word], encoded.bounds[word + 1]
         rows.append(frame.wrap([*ids[:begin], mask, *ids[end:]]))
+    return rows, visible
+
+
+def segment_rows(
+    encoded: EncodedText, frame: Frame, max_length: int, mask: int, pieces: Sequence[range]
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Return (rows, visible): the whole input first, then one row for each piece with a mask for each of its visible words.
+
+    `visible` are those words of each piece; a piece without any is left out.
+    """
+    ids = encoded.ids[: frame.room(max_length)]
+    seen = [visible_words(encoded, frame, max_length, piece) for piece in pieces]
+    visible = [words for words in seen if words]
+    rows = [frame.wrap(ids)]
+    for words in visible:
+        begin, end = encoded.bounds[words[0]], encoded.bounds[words[-1] + 1]
+        rows.append(frame.wrap([*ids[:begin], *[mask] * len(words), *ids[end:]]))
     return rows, visible
 
 
@@ -92,6 +113,20 @@ def clause(words: Sequence[str], keyword_falls: np.ndarray, sentiment_falls: np.
     while first < last and words[first].endswith(CONNECTIVES) and scores[first] < 0.7 * top:
         first += 1
     return first, last
+
+
+def segments(words: Sequence[Word]) -> list[range]:
+    """Return the words cut into clauses, for masking whole ones: a piece ends with its sentence, with a word that closes a
+    clause, or with LONGEST_SEGMENT words.
+    """
+    pieces: list[range] = []
+    begin = 0
+    for i, word in enumerate(words):
+        last = i + 1 == len(words) or words[i + 1].sentence != word.sentence
+        if last or word.text.endswith(CLAUSE_ENDS) or i + 1 - begin == LONGEST_SEGMENT:
+            pieces.append(range(begin, i + 1))
+            begin = i + 1
+    return pieces
 
 
 def between(text: str, words: Sequence[Word], first: int, second: int) -> Highlight:

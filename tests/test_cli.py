@@ -66,7 +66,7 @@ def test_the_table_shows_keywords_sentiments_and_marked_words(tiny_model: Path) 
     ("arguments", "message"),
     [
         (["--model", "nowhere", "굿"], "There is no model folder 'nowhere'"),
-        (["--variant", "tiny-int3", "굿"], "There is no variant 'tiny-int3'; choose one of full, dynamic-int8"),
+        (["--variant", "tiny-int3", "굿"], "There is no variant 'tiny-int3'; choose one of full, bf16"),
         (["--device", "tpu", "굿"], "There is no device 'tpu'"),
         (["--input", "none.txt"], "'none.txt' does not exist"),
         (["--input", "none.txt", "굿"], "not both"),

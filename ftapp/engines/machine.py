@@ -2,8 +2,11 @@
 
 import math
 import os
+import re
 from functools import cache
 from pathlib import Path
+
+from ftapp.errors import InputError
 
 
 def granted_cores() -> int:
@@ -44,3 +47,12 @@ def bf16_pays(device: str) -> bool:
 def int8_pays() -> bool:
     """Whether the CPU multiplies int8 natively; elsewhere oneDNN may saturate, and torch's own kernels are the safe ones."""
     return bool(cpu_flags() & {"avx512_vnni", "avx_vnni", "amx_int8"})
+
+
+def cuda_number(device: str) -> int | None:
+    """Return the number of the CUDA device that `cuda` or `cuda:N` names, None for `cpu`; raises InputError for other names."""
+    if device == "cpu":
+        return None
+    if not re.fullmatch(r"cuda(:\d+)?", device):
+        raise InputError(f"There is no device {device!r}; choose auto, cpu, cuda or cuda:N.")
+    return int(device.partition(":")[2] or 0)

@@ -1,4 +1,4 @@
-"""PyTorch: the full model in float32, and dynamic int8 of its linear layers."""
+"""PyTorch: a classifier in float32, in half precision, or with its linear layers in dynamic int8."""
 
 import re
 import threading
@@ -11,16 +11,18 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch.ao.quantization import per_channel_dynamic_qconfig
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from ftapp.engines import roberta
-from ftapp.engines.machine import granted_cores, int8_pays
+from ftapp.engines.heads import PrunedRoberta
+from ftapp.engines.machine import bf16_pays, granted_cores, int8_pays
 from ftapp.errors import CheckpointError, InputError, UnsupportedError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 KNOWN_BUFFERS = ("position_ids", "token_type_ids")  # buffers that old versions of transformers saved with the weights
+FORMATS = {"full": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "dynamic-int8": torch.float32}
 WIDE = 512  # hidden size from which oneDNN's int8 kernels win: 0.9 of the time at 768, 1.15 at 256
 _KERNELS = threading.Lock()  # torch's choice of quantized kernels belongs to the process
 
@@ -31,20 +33,23 @@ class TorchEngine:
     One batch at a time: a second caller waits for one batch, not for a whole analysis, and the cores are not shared out.
     """
 
-    def __init__(self, folder: Path, variant: str = "full", device: str = "auto") -> None:
-        """Load the weights; raises CheckpointError for missing or unexpected ones, UnsupportedError for the device."""
-        self.device = resolve_device(device)
+    def __init__(self, folder: Path, format: str = "full", device: str = "auto") -> None:
+        """Load the weights to be computed in one of FORMATS.
+
+        Raises CheckpointError for missing or unexpected weights, InputError for an unknown format or device,
+        UnsupportedError where this machine lacks the device, or the device the format.
+        """
+        self.device = take_device(device)
+        check_format(format, self.device)
         self._lock = threading.Lock()
-        if self.device.type == "cpu":
-            torch.set_num_threads(granted_cores())
         model = load_model(folder)
         self._short = roberta.supported(model)
         if self._short:
             roberta.fuse(model)
         self.labels: int = model.config.num_labels
-        if variant == "dynamic-int8":
+        if format == "dynamic-int8":
             model = quantize_dynamic(model, self.device)
-        self._model = model.to(self.device)
+        self._model = model.to(self.device, FORMATS[format])
 
     def logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Return float32 [rows, labels] for int64 [rows, length] token ids and attention mask."""
@@ -71,10 +76,34 @@ def resolve_device(device: str) -> torch.device:
     return torch.device(device)
 
 
+def take_device(device: str) -> torch.device:
+    """Resolve a device, and on the CPU have torch use the cores that are granted."""
+    resolved = resolve_device(device)
+    if resolved.type == "cpu":
+        torch.set_num_threads(granted_cores())
+    return resolved
+
+
+def check_format(format: str, device: torch.device) -> None:
+    """Raise InputError for an unknown format, UnsupportedError for one that this device does not compute well."""
+    if format not in FORMATS:
+        raise InputError(f"The torch engine has no format {format!r}; choose one of {', '.join(FORMATS)}.")
+    if format == "bf16" and not bf16_pays(str(device)):
+        kind = "GPU" if device.type == "cuda" else "CPU"
+        raise UnsupportedError(
+            f"bf16 is not supported here: this {kind} has no bf16 instructions, and without them it is many times slower than "
+            "full; choose another variant."
+        )
+    if format == "fp16" and device.type != "cuda":
+        raise UnsupportedError("fp16 is not supported here: it runs on CUDA devices only; choose one, or another variant.")
+
+
 def load_model(folder: Path) -> "PreTrainedModel":
     """Load float32 weights from safetensors, in evaluation mode, every missing or unexpected weight in one error."""
     try:
-        model, report = AutoModelForSequenceClassification.from_pretrained(
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        cut = config.model_type == "roberta" and getattr(config, "pruned_heads", None)
+        model, report = (PrunedRoberta if cut else AutoModelForSequenceClassification).from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True,
             ignore_mismatched_sizes=True,
         )  # fmt: skip

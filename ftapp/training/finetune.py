@@ -198,10 +198,9 @@ def _train(
         batches = shuffled_batches([rows[i] for i in order], settings.batch_tokens, [settings.seed, epoch, 2])
         model.train()
         for step, batch in enumerate(batches):
-            done = (epoch + step / len(batches)) / settings.epochs
-            factor = min(done / settings.warmup_share, (1 - done) / (1 - settings.warmup_share))
+            factor = schedule((epoch + step / len(batches)) / settings.epochs, settings.warmup_share)
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * max(factor, 0.001)
+                group["lr"] = settings.learning_rate * factor
             logits, tokens = _forward(model, batch, pad, device)
             loss = _loss(logits, batch, settings.task, weights)
             if tokens is not None:
@@ -237,6 +236,11 @@ def _class_weights(rows: Sequence[Row], count: int, settings: FinetuneSettings, 
     weights = np.where(counts > 0, (counts.clip(min=1) / counts.sum()) ** -settings.rare_weight, 0.0)
     weights /= (weights * counts).sum() / counts.sum()
     return torch.tensor(weights, dtype=torch.float32, device=device)
+
+
+def schedule(done: float, warmup_share: float) -> float:
+    """Return the factor of the learning rate when that share of a run is done: linear warm-up, then linear decay."""
+    return max(0.001, min(done / warmup_share, (1 - done) / (1 - warmup_share)))
 
 
 def shuffled_batches(rows: Sequence[Row], budget: int, seed: list[int]) -> list[list[Row]]:

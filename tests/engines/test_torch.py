@@ -13,13 +13,13 @@ from transformers import AutoModelForSequenceClassification
 
 from ftapp.batching import collate, sigmoid, softmax
 from ftapp.engines import open_engine
-from ftapp.variants import VARIANTS
 from ftapp.engines import torch as torch_engine
-from ftapp.engines.torch import TorchEngine, quantize_dynamic, resolve_device
+from ftapp.engines.torch import TorchEngine, check_format, quantize_dynamic, resolve_device
 from ftapp.errors import CheckpointError, InputError, UnsupportedError
 from ftapp.predictor import Predictor
 from ftapp.schema import KEYWORDS, SENTIMENTS
 from ftapp.tokenizer import Tokenizer
+from ftapp.variants import VARIANTS
 
 Pair = tuple[Path, Path]
 
@@ -252,9 +252,55 @@ def test_an_unknown_variant_is_refused_with_the_known_ones(plain_pair: Pair, var
         open_engine(plain_pair[0], variant, "cpu")
 
 
-@pytest.mark.parametrize("variant", ["full", "dynamic-int8"])
-def test_every_torch_variant_opens_by_its_name(plain_pair: Pair, variant: str) -> None:
-    assert variant in VARIANTS
+@pytest.mark.parametrize(("device", "kind"), [("cpu", "CPU"), ("cuda:1", "GPU")])
+def test_bf16_is_refused_where_it_is_not_native(monkeypatch: pytest.MonkeyPatch, device: str, kind: str) -> None:
+    asked = []
+    monkeypatch.setattr(torch_engine, "bf16_pays", lambda name: bool(asked.append(name)))
+    with pytest.raises(UnsupportedError, match=f"bf16 is not supported here: this {kind} has no bf16"):
+        check_format("bf16", torch.device(device))
+    assert asked == [device]
+
+
+def test_bf16_and_fp16_engines_are_refused_before_they_load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch_engine, "bf16_pays", lambda name: False)
+    with pytest.raises(UnsupportedError, match=r"this CPU has no bf16 instructions.*many times slower"):
+        TorchEngine(tmp_path, "bf16", "cpu")
+    with pytest.raises(UnsupportedError, match="fp16 is not supported here: it runs on CUDA devices only"):
+        TorchEngine(tmp_path, "fp16", "cpu")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("name", ["bf16", "fp16", "full"])
+def test_formats_that_a_device_computes_are_let_through(monkeypatch: pytest.MonkeyPatch, name: str, device: str) -> None:
+    monkeypatch.setattr(torch_engine, "bf16_pays", lambda name: True)
+    if (name, device) != ("fp16", "cpu"):
+        check_format(name, torch.device(device))
+
+
+@pytest.mark.parametrize("name", ["float32", "", "BF16"])
+def test_an_unknown_format_is_refused(plain_pair: Pair, name: str) -> None:
+    with pytest.raises(InputError, match=f"no format '{name}'; choose one of full, bf16, fp16, dynamic-int8"):
+        TorchEngine(plain_pair[0], name, "cpu")
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_bf16_stays_close_to_full(
+    plain_pair: Pair, batch: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch, half: int
+) -> None:
+    monkeypatch.setattr(torch_engine, "bf16_pays", lambda name: True)
+    engine = TorchEngine(plain_pair[half], "bf16", "cpu")
+    assert {parameter.dtype for parameter in engine._model.parameters()} == {torch.bfloat16}
+    full, logits = TorchEngine(plain_pair[half], "full", "cpu").logits(*batch), engine.logits(*batch)
+    assert logits.dtype == np.float32
+    assert 0 < np.abs(logits - full).max() < 0.05 * np.abs(full).max()  # eight bits of a number
+    short = engine.logits(*(array[:, :3] for array in batch))  # without padding
+    np.testing.assert_allclose(short, TorchEngine(plain_pair[half]).logits(*(x[:, :3] for x in batch)), atol=0.3)
+
+
+@pytest.mark.parametrize("variant", ["full", "bf16", "dynamic-int8"])
+def test_every_torch_variant_opens_by_its_name(plain_pair: Pair, monkeypatch: pytest.MonkeyPatch, variant: str) -> None:
+    monkeypatch.setattr(torch_engine, "bf16_pays", lambda name: True)
+    assert VARIANTS[variant].engine == "torch"
     assert open_engine(plain_pair[1], variant, "cpu").labels == len(SENTIMENTS)
 
 
@@ -263,6 +309,14 @@ def test_torch_uses_the_granted_cores(plain_pair: Pair, monkeypatch: pytest.Monk
         monkeypatch.setattr(torch_engine, "granted_cores", lambda cores=cores: cores)
         TorchEngine(plain_pair[0], device="cpu")
         assert torch.get_num_threads() == cores
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", ["fp16", "bf16"])
+def test_half_precision_on_cuda_stays_close_to_full(plain_pair: Pair, batch: tuple[np.ndarray, np.ndarray], name: str) -> None:
+    full = TorchEngine(plain_pair[0], device="cpu").logits(*batch)
+    logits = TorchEngine(plain_pair[0], name, "cuda").logits(*batch)
+    assert np.abs(logits - full).max() < 0.05 * np.abs(full).max()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from ftapp.training import finetune as module
 from ftapp.training.examples import (
     Row,
     blanked_examples,
+    chain_examples,
     cut_examples,
     join_examples,
     keyword_rows,
@@ -30,6 +32,7 @@ from ftapp.training.examples import (
     sentiment_rows,
 )
 from ftapp.training.finetune import FinetuneSettings, finetune, split
+from ftapp.training.initialize import deepen
 from ftapp.training.precision import halved
 from ftapp.training.vocabulary import save_tokenizer, train_vocabulary
 
@@ -254,6 +257,50 @@ def test_joined_reviews_have_the_labels_and_words_of_both(tokenizer: Tokenizer, 
         assert set(example.sentiments) == {"디자인", "배송", "사이즈", "품질"}
         assert example.overall is None
         assert example.encoded.bounds[-1] == len(example.encoded.ids)
+
+
+def test_chains_set_contrasting_cuts_beside_each_other(tokenizer: Tokenizer) -> None:
+    verdicts = {0: "최악이에요", 1: "별로예요", 3: "좋아요", 4: "최고예요"}
+    cuts = cut_examples(
+        [
+            LabelledReview(f"{k}{s}", f"{k} {words}", (Label(k, s, f"{k} {words}"),), None)
+            for k in ("디자인", "배송", "사이즈", "품질", "색상", "가격")
+            for s, words in verdicts.items()
+        ],
+        tokenizer,
+    )
+    chains = chain_examples(cuts, 200, np.random.default_rng(0))
+    assert {len(chain.sentiments) for chain in chains} == {2, 3, 4, 5}
+    for chain in chains:
+        said = list(chain.sentiments.values())
+        assert all(abs(one - other) >= 2 for one, other in pairwise(said))
+        assert chain.overall is None
+        assert [chain.evidence[keyword] for keyword in chain.sentiments] == [(2 * i, 2 * i + 2) for i in range(len(said))]
+        assert chain.encoded.bounds[-1] == len(chain.encoded.ids)
+    alike = [cut for cut in cuts if 3 in cut.sentiments.values()]
+    assert chain_examples(alike, 20, np.random.default_rng(0)) == []
+
+
+def test_a_model_is_given_more_layers_than_its_body(body: Path, reviews: list, tmp_path: Path) -> None:
+    settings = FinetuneSettings("sentiment", layers=2, epochs=1)
+    output = finetune(body, reviews, tmp_path / "deep", settings)
+    assert json.loads((output / "config.json").read_text())["num_hidden_layers"] == 2
+    assert "roberta.encoder.layer.1.output.dense.weight" in load_file(output / "model.safetensors")
+    with pytest.raises(InputError, match="A body of 1 layers cannot be given 3; choose 1 to 2"):
+        finetune(body, reviews, tmp_path / "deeper", replace(settings, layers=3))
+
+
+def test_added_layers_are_copies_of_the_upper_ones() -> None:
+    config = RobertaConfig(
+        vocab_size=20, hidden_size=8, num_hidden_layers=3, num_attention_heads=2, intermediate_size=8, type_vocab_size=1
+    )
+    model = RobertaForMaskedLM(config)
+    deepen(model, 5)
+    weights = [layer.output.dense.weight for layer in model.roberta.encoder.layer]
+    assert len(weights) == model.config.num_hidden_layers == 5
+    assert torch.equal(weights[3], weights[1])
+    assert torch.equal(weights[4], weights[2])
+    assert weights[3] is not weights[1]
 
 
 def test_cut_reviews_carry_only_the_labels_whose_words_they_hold(tokenizer: Tokenizer) -> None:
