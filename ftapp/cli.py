@@ -185,6 +185,8 @@ def compress(
     if not names:
         raise click.UsageError(f"Name what to make with --variant: all, or one of {', '.join(makeable())}.")
     chosen = makeable() if "all" in names else list(names)
+    if options and len(chosen) > 1:
+        raise click.UsageError("--option is a setting of one method; give one --variant with it.")
     for name in chosen:
         get_variant(name)
     scheme = open_checkpoint(model).manifest.scheme

@@ -163,6 +163,7 @@ def test_the_command_makes_variants_and_tells_its_steps(model: Path, labelled: l
     for arguments, message in (
         (command[:2], "Name what to make with --variant"),
         ([*command, "--option", "epochs"], "'epochs' is not NAME=VALUE"),
+        ([*command, "--variant", "pruned", "--option", "epochs=1"], "give one --variant with it"),
         ([*command[:3], "tiny"], "There is no variant 'tiny'"),
     ):
         done = CliRunner().invoke(main, arguments)

@@ -83,7 +83,7 @@ def test_bf16_pays_on_a_cpu_that_has_the_instructions(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("supported", [True, False])
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 def test_bf16_pays_on_a_gpu_that_says_so(monkeypatch: pytest.MonkeyPatch, device: str, supported: bool) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: supported)
     assert machine.bf16_pays(device) is supported
 
 
