@@ -16,4 +16,5 @@ state.model_picker(Path(__file__).parent / "models")
 # A url_path that is no file name in pages/: at a server's first request Streamlit still takes that folder for pages that run
 # without this frame, and a tab left open over a restart would ask for just that.
 analyze = st.Page("pages/analyze.py", title=t("page.analyze"), icon=":material/rate_review:", url_path="reviews", default=True)
-st.navigation([analyze]).run()
+compare = st.Page("pages/compare.py", title=t("page.compare"), icon=":material/compare_arrows:", url_path="variants")
+st.navigation([analyze, compare]).run()

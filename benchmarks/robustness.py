@@ -1,6 +1,6 @@
 """How a pair bears what customers do to text, how far its probabilities can be trusted, and six small cases.
 
-    python benchmarks/robustness.py [--model FOLDER] [--data FILE] [--seed 0] [--output FILE]
+    python benchmarks/robustness.py [--model FOLDER] [--data FILE] [--seed 0] [--no-highlight] [--output FILE]
 
 The metrics of `ftapp evaluate` on the reviews as they are, without their spaces, with typos, in casual spellings, and joined
 two by two so that they are twice as long (pairs that share no keyword; the labels of both, no overall). The expected
@@ -99,6 +99,7 @@ def main() -> None:
     parser.add_argument("--variant", default="full")
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "test.jsonl")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-highlight", action="store_true", help="leave out highlight_f1; many times faster")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     predictor = load(arguments.model, arguments.variant, "cpu")
@@ -113,7 +114,7 @@ def main() -> None:
     }
     table = {}
     for name, rows in texts.items():
-        values = evaluate(predictor, rows).to_dict()
+        values = evaluate(predictor, rows, highlights=not arguments.no_highlight).to_dict()
         table[name] = {"reviews": values["reviews"]} | {figure: values[figure] for figure in FIGURES}
     result = {
         "environment": describe(), "model": arguments.model.name, "variant": arguments.variant, "data": arguments.data.name,

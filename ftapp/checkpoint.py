@@ -28,7 +28,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 FIELD_KINDS = {
     "name": str, "template": str, "max_length": int | None, "spacing": bool, "sentences": bool,
     "thresholds": dict, "temperatures": dict, "metrics": dict, "versions": dict, "digests": dict,
-    "highlight": str, "focus": bool,
+    "highlight": str,
 }  # fmt: skip
 LIBRARIES = (
     "ftapp", "torch", "transformers", "tokenizers", "kiwipiepy", "kiwipiepy_model", "onnxruntime", "onnx", "optimum",
@@ -44,8 +44,7 @@ class Manifest:
     `thresholds` names the keywords whose threshold is not `threshold`; `spacing` and `sentences` switch kiwipiepy's
     spacing correction and sentence split. `temperatures` divide the logits of the "keyword" and "sentiment" models, 1 each
     unless named, so that their probabilities mean what they say (Guo et al. 2017). `highlight` is the rule by which words
-    are marked (`ftapp.highlight.RULES`). With `focus` a keyword's sentiment is read twice, in the whole review and in the
-    clause that the keyword hangs on, and the mean of the logits counts.
+    are marked (`ftapp.highlight.RULES`).
     """
 
     name: str
@@ -55,7 +54,6 @@ class Manifest:
     spacing: bool = True
     sentences: bool = True
     highlight: str = "origin"
-    focus: bool = False
     threshold: float = 0.5
     thresholds: Mapping[str, float] = field(default_factory=dict)
     temperatures: Mapping[str, float] = field(default_factory=dict)
@@ -97,7 +95,6 @@ class Manifest:
             "spacing": self.spacing,
             "sentences": self.sentences,
             "highlight": self.highlight,
-            "focus": self.focus,
             "threshold": self.threshold,
             "thresholds": dict(self.thresholds),
             "temperatures": dict(self.temperatures),

@@ -129,13 +129,6 @@ def segments(words: Sequence[Word]) -> list[range]:
     return pieces
 
 
-def hardest(words: Sequence[Word], falls: np.ndarray) -> range:
-    """Return the clause whose masking lowers a keyword most, the first of equals; `falls` [words] are contributions."""
-    pieces = segments(words)
-    totals = np.array([falls[list(piece)].sum() for piece in pieces])
-    return pieces[int(np.flatnonzero(totals >= totals.max() - TIE)[0])]
-
-
 def between(text: str, words: Sequence[Word], first: int, second: int) -> Highlight:
     """Return the highlight from one word to another, whichever comes first, as the user typed it."""
     first, second = sorted((first, second))

@@ -11,7 +11,7 @@ from ftapp import batching
 from ftapp.checkpoint import Manifest, open_checkpoint
 from ftapp.engines import Engine, open_engine
 from ftapp.errors import InputError
-from ftapp.highlight import anchor, between, clause, hardest, occlusion_rows, segment_rows, segments, visible_words
+from ftapp.highlight import TIE, anchor, between, clause, occlusion_rows, segment_rows, segments, visible_words
 from ftapp.schema import Analysis, Highlight, KeywordResult, LabelScheme, Notice, SentimentResult
 from ftapp.text import PreparedText, has_hangul, prepare
 from ftapp.tokenizer import EncodedText, Frame, Tokenizer
@@ -100,17 +100,12 @@ class Predictor:
         for _, keyword in pairs:
             if keyword not in frames:
                 raise InputError(f"{keyword!r} is no keyword of this model; it knows {', '.join(frames)}.")
-        columns = {keyword: [k] for k, keyword in enumerate(self.scheme.keywords)}
-        asked = [
-            columns.get(keyword, []) if review.readable else [] for review, (_, keyword) in zip(reviews, pairs, strict=True)
-        ]
-        parts = self._clauses(reviews, asked, None)
         groups = [
-            [self._row(ids, frames[keyword]) for ids in (review.encoded.ids, *part.values())] if review.readable else []
-            for review, part, (_, keyword) in zip(reviews, parts, pairs, strict=True)
+            [self._row(review.encoded, frames[keyword])] if review.readable else []
+            for review, (_, keyword) in zip(reviews, pairs, strict=True)
         ]
         logits = self._run("sentiment", groups, None)
-        return [self._sentiment(group.rows.mean(axis=0)) if len(group.rows) else None for group in logits]
+        return [self._sentiment(group.rows[0]) if len(group.rows) else None for group in logits]
 
     def _read(self, texts: Sequence[str]) -> list[Review]:
         limit = CHARACTERS_A_TOKEN * self.max_length
@@ -137,12 +132,9 @@ class Predictor:
         fast = highlights == "fast"
         contributions = self._keyword_contributions(reviews, found, after_batch, fast) if highlights else None
 
-        # One pass of the sentiment model: every (review, keyword) with its masked copies, its clause alone where the manifest
-        # says so, and overall of every review.
+        # One pass of the sentiment model: every (review, keyword) with its masked copies, and overall of every review.
         frames = self._frames
-        parts = self._clauses(reviews, found, after_batch, contributions if fast else None)
-        alone = [(i, k) for i, part in enumerate(parts) for k in part]
-        groups = [[self._row(parts[i][k], frames[self.scheme.keywords[k]])] for i, k in alone]
+        groups: list[list[list[int]]] = []
         keys: list[tuple[int, int | None]] = []  # (review, keyword), None for overall
         # The keyword's anchor, the words of its sentence that the keyword model read, those masked for the sentiment model.
         anchors: dict[tuple[int, int | None], tuple[int, list[int], list[int]]] = {}
@@ -151,7 +143,7 @@ class Predictor:
                 frame = frames[self.scheme.keywords[k]]
                 keys.append((i, k))
                 if contributions is None or fast:
-                    groups.append([self._row(review.encoded.ids, frame)])
+                    groups.append([self._row(review.encoded, frame)])
                     continue
                 words = review.prepared.words
                 # An unread word contributes 0: it must not win where every read one speaks against the keyword.
@@ -165,18 +157,15 @@ class Predictor:
                 anchors[i, k] = (best, [w for w in read if words[w].sentence == words[best].sentence], visible)
             if review.readable and self.scheme.overall is not None:
                 keys.append((i, None))
-                groups.append([self._row(review.encoded.ids, frames[self.scheme.overall])])
-        run = self._run("sentiment", groups, after_batch)
-        clauses = dict(zip(alone, (group.rows for group in run[: len(alone)]), strict=True))
-        logits = dict(zip(keys, run[len(alone) :], strict=True))
+                groups.append([self._row(review.encoded, frames[self.scheme.overall])])
+        logits = dict(zip(keys, self._run("sentiment", groups, after_batch), strict=True))
 
         analyses = []
         for i, review in enumerate(reviews):
             results = []
             for k in found[i]:
                 group = logits[i, k]
-                whole = group.rows[:1]
-                sentiment = self._sentiment(np.concatenate([whole, clauses.get((i, k), whole)]).mean(axis=0))
+                sentiment = self._sentiment(group.rows[0])
                 highlight = None
                 if contributions is not None and fast:
                     highlight = self._fast_highlight(review, contributions[i][:, k])
@@ -196,7 +185,7 @@ class Predictor:
 
     def _keyword_probabilities(self, reviews: Sequence[Review], after_batch: Callable[[], None] | None) -> np.ndarray:
         frame = self.tokenizer.plain_frame()
-        groups = [[self._row(review.encoded.ids, frame)] if review.readable else [] for review in reviews]
+        groups = [[self._row(review.encoded, frame)] if review.readable else [] for review in reviews]
         out = np.zeros((len(reviews), len(self.scheme.keywords)))
         for i, group in enumerate(self._run("keyword", groups, after_batch)):
             if len(group.rows):
@@ -239,38 +228,13 @@ class Predictor:
             out.append(contributions)
         return out
 
-    def _clauses(
-        self,
-        reviews: Sequence[Review],
-        found: Sequence[Sequence[int]],
-        after_batch: Callable[[], None] | None,
-        falls: Sequence[np.ndarray] | None = None,
-    ) -> list[dict[int, tuple[int, ...]]]:
-        """Return, for each review, the token ids of the clause that each of its keywords hangs on.
-
-        `falls` are the keywords' contributions where clauses were masked already. None unless the manifest has `focus`, nor
-        for a review of one clause, which was read as a whole.
-        """
-        if not self.manifest.focus:
-            return [{} for _ in reviews]
-        several = [
-            keywords if len(segments(review.prepared.words)) > 1 else []
-            for review, keywords in zip(reviews, found, strict=True)
-        ]
-        if falls is None:
-            falls = self._keyword_contributions(reviews, several, after_batch, fast=True)
-        clauses = []
-        for review, keywords, each in zip(reviews, several, falls, strict=True):
-            best = {k: hardest(review.prepared.words, each[:, k]) for k in keywords}
-            bounds = review.encoded.bounds
-            parts = {k: review.encoded.ids[bounds[piece[0]] : bounds[piece[-1] + 1]] for k, piece in best.items()}
-            clauses.append({k: part for k, part in parts.items() if part})
-        return clauses
-
     def _fast_highlight(self, review: Review, falls: np.ndarray) -> Highlight:
         """Return the clause whose masking lowers the keyword most, the first of equals; `falls` [words] are contributions."""
-        best = hardest(review.prepared.words, falls)
-        return between(review.prepared.original, review.prepared.words, best[0], best[-1])
+        words = review.prepared.words
+        pieces = segments(words)
+        totals = np.array([falls[list(piece)].sum() for piece in pieces])
+        best = pieces[int(np.flatnonzero(totals >= totals.max() - TIE)[0])]
+        return between(review.prepared.original, words, best[0], best[-1])
 
     def _highlight(
         self, review: Review, group: batching.GroupLogits, falls: np.ndarray, best: int, sentence: list[int], visible: list[int]
@@ -330,8 +294,8 @@ class Predictor:
         words = [*self.scheme.keywords, *([self.scheme.overall] if self.scheme.overall else [])]
         return {word: self.tokenizer.prompt_frame(self.manifest.template, word) for word in words}
 
-    def _row(self, ids: Sequence[int], frame: Frame) -> list[int]:
-        return frame.wrap(ids[: frame.room(self.max_length)])
+    def _row(self, encoded: EncodedText, frame: Frame) -> list[int]:
+        return frame.wrap(encoded.ids[: frame.room(self.max_length)])
 
     def _sentiment(self, logits: np.ndarray) -> SentimentResult:
         probabilities = batching.softmax(logits)

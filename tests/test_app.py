@@ -87,7 +87,9 @@ def test_the_first_screen_explains_itself(app):
     assert "200개" in page
     assert [b.key for b in app.button if str(b.key).startswith("example_")] == [f"example_{name}" for name in EXAMPLES]
     assert app.selectbox(key="sidebar_model").value == str(BUNDLED)
-    assert app.selectbox(key="sidebar_variant").options == ["full", "dynamic-int8"]
+    options = app.selectbox(key="sidebar_variant").options
+    assert options[0] == "full"
+    assert "dynamic-int8" in options
     assert not sentences(app)
 
 

@@ -53,7 +53,7 @@ def strongest_words(analysis: Analysis, result: KeywordResult) -> go.Figure:
     order = sorted(range(len(result.contributions)), key=lambda i: -abs(result.contributions[i]))[:MOST_WORDS]
     order.sort()
     points = [result.contributions[i] * 100 for i in order]
-    words = [_label(analysis.words[i].text) for i in order]
+    words = [label(analysis.words[i].text) for i in order]
     figure = go.Figure(
         go.Bar(
             x=points,
@@ -67,7 +67,7 @@ def strongest_words(analysis: Analysis, result: KeywordResult) -> go.Figure:
             hovertemplate="%{customdata} %{x:+.1f}" + t("words.points") + "<extra></extra>",
         )
     )
-    _layout(figure, words)
+    lay_out(figure, words)
     room = 0.15 * (max(map(abs, points)) or 1)  # for the number beside the bar
     low, high = min(points), max(points)
     figure.update_xaxes(range=[low - room if low < 0 else 0, max(high, 0) + room])
@@ -94,10 +94,10 @@ def _stacked(names: Sequence[str], rows: Sequence[Mapping[str, float]], *, share
             insidetextanchor="middle",
             textangle=0,
             textfont={"color": palette.ink_on(color), "size": 12},
-            customdata=[_label(name) for name in names],
+            customdata=[label(name) for name in names],
             hovertemplate="%{customdata}<br>" + look + (" %{x:.1%}" if share else " %{x}") + "<extra></extra>",
         )
-    _layout(figure, [_label(name) for name in names])
+    lay_out(figure, [label(name) for name in names])
     if share:
         figure.update_xaxes(range=[0, 1])
     return figure
@@ -110,7 +110,7 @@ def _share(value: float, sign: str) -> str:
     return f"{sign} {value:.0%}" if value >= SIGNED else f"{value:.0%}"
 
 
-def _layout(figure: go.Figure, names: Sequence[str]) -> None:
+def lay_out(figure: go.Figure, names: Sequence[str]) -> None:
     """Give every chart the same quiet look: rows from the top, names at the left, no grid, no zoom."""
     figure.update_layout(
         barmode="stack",
@@ -137,6 +137,6 @@ def _layout(figure: go.Figure, names: Sequence[str]) -> None:
     )
 
 
-def _label(text: str, most: int = 14) -> str:
+def label(text: str, most: int = 14) -> str:
     """Return text for plotly, which reads some HTML in labels: escaped, and cut to what fits beside a bar."""
     return html.escape(text if len(text) <= most else text[: most - 1] + "…", quote=False)

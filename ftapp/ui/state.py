@@ -1,5 +1,6 @@
 """Which model a session uses, and the models in memory. Models are shared by all sessions; texts and results never are."""
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -7,10 +8,9 @@ from pathlib import Path
 import streamlit as st
 
 import ftapp
-from ftapp.variants import VARIANTS
 from ftapp.errors import FtappError
 from ftapp.predictor import Predictor
-from ftapp.ui import html
+from ftapp.ui import html, offers
 from ftapp.ui.texts import LANGUAGES, plain, t
 
 WARM_UP = "디자인은 예쁜데 배송이 늦었어요"
@@ -28,8 +28,7 @@ class ModelKey:
     @property
     def name(self) -> str:
         """The model's name for people."""
-        folder = Path(self.source)
-        return folder.resolve().name if folder.is_dir() else self.source
+        return Path(self.source).resolve().name if os.path.isdir(self.source) else self.source
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
@@ -77,8 +76,10 @@ def model_picker(models: Path) -> None:
         if source == OTHER:
             typed = st.text_input(t("sidebar.source"), key="sidebar_source", help=t("sidebar.source.help"), max_chars=500)
             source = (typed or "").strip()
-        variant = st.selectbox(t("sidebar.variant"), list(VARIANTS), key="sidebar_variant", help=t("sidebar.variant.help"))
+        place = st.container()
         device = st.selectbox(t("sidebar.device"), devices(), key="sidebar_device", help=t("sidebar.device.help"))
+        names = offers.runnable(source, device, devices()) or ["full"]
+        variant = place.selectbox(t("sidebar.variant"), names, key="sidebar_variant", help=t("sidebar.variant.help"))
         html.show(html.note(t("sidebar.privacy")))
     st.session_state["model_key"] = ModelKey(source, variant, device)
 
