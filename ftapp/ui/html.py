@@ -1,4 +1,6 @@
-"""With `compare_html`, the only place that writes HTML: cards, marked text, word contributions. Everything from outside passes through `escaped`.
+"""With `compare_html`, the only place that writes HTML: cards, marked text, word contributions.
+
+Everything from outside passes through `escaped`.
 
 Texts are cut into slices at every boundary and each slice is escaped by itself, so the slices put together are the text
 again. What is added to it (keyword tags, numbers) stands in attributes and is drawn by the style sheet: reading, copying
