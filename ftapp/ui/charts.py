@@ -4,6 +4,8 @@ import html
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+# plotly looks for pandas among the loaded modules and trips over one that another session's thread is still loading
+import pandas  # noqa: F401
 import plotly.graph_objects as go
 import streamlit as st
 
