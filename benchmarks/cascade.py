@@ -28,11 +28,11 @@ from ceiling import ceilings
 from pipeline import Pipelines
 
 from ftapp.bench.environment import describe
-from ftapp.checkpoint import Checkpoint, Manifest, open_checkpoint, write_checkpoint
+from ftapp.checkpoint import Manifest, open_checkpoint, write_checkpoint
 from ftapp.engines import Engine
 from ftapp.predictor import Predictor, load
 from ftapp.reviews import read_texts, write_text
-from ftapp.variants import VARIANTS, halves_of, read_recipe
+from ftapp.variants import VARIANTS, read_recipe
 
 ROOT = Path(__file__).parent.parent
 OURS = ("full", "dynamic-int8", "onnx", "onnx-optimized", "onnx-int8", "openvino-int8", "pruned", "distilled", "distilled-int8")
@@ -105,6 +105,10 @@ def run_contender(model: Path, way: str, variant: str, texts: list[str]) -> dict
         "seconds": seconds,
         "forward_passes": sum(engine.passes for engine in counted) or None,
         "tokens_computed": computed or None,
+        "operations": sum(
+            engine.computed * operations_a_token(folder)
+            for engine, folder in zip(counted, (halves.keyword, halves.sentiment), strict=True)
+        ),
         "padding_share": round(1 - sum(engine.tokens for engine in counted) / computed, 4) if computed else None,
         "found": found,
     }
@@ -177,15 +181,13 @@ def compare(model: Path, data: Path, count: int, rounds: int, tasks: list[str]) 
     return {
         "ceiling": limits,
         "tasks": {
-            task: {name: _figures(checkpoint, name, way, seen, ways, full, limits, count) for name, way in ways.items()}
+            task: {name: _figures(way, seen, ways, full, limits, count) for name, way in ways.items()}
             for task, ways in contenders.items()
         },
     }
 
 
 def _figures(
-    checkpoint: Checkpoint,
-    name: str,
     way: tuple[str, str],
     seen: dict[tuple[str, str], list[dict]],
     ways: dict[str, tuple[str, str]],
@@ -209,10 +211,8 @@ def _figures(
     if way[0] in ("stock", "single", "exact"):
         figures["highlights_as_base"] = agreement(first["found"], base[0]["found"], 4)
     limit = limits["int8" if way[1] in INT8 else "float32"]["giga_operations_per_s"]
-    if first["tokens_computed"] and limit:
-        done = first["tokens_computed"] * operations_a_token(halves_of(checkpoint, "full")[0]) / seconds / 1e9
-        if way[1] not in ("pruned", "distilled", "distilled-int8"):
-            figures["share_of_ceiling"] = round(done / limit, 3)
+    if first["operations"] and limit and way[1] not in ("pruned", "distilled", "distilled-int8"):
+        figures["share_of_ceiling"] = round(first["operations"] / seconds / 1e9 / limit, 3)
     return figures
 
 

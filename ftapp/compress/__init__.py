@@ -19,7 +19,7 @@ from ftapp.errors import InputError
 from ftapp.evaluate import Metrics, measure, observe
 from ftapp.predictor import Predictor
 from ftapp.reviews import LabelledReview
-from ftapp.variants import HALVES, RECIPE, VARIANTS, Recipe, digest, get_variant, source_digests, variant_folder
+from ftapp.variants import HALVES, RECIPE, VARIANTS, Recipe, digest, get_variant, halves_of, source_digests, variant_folder
 
 LIMIT = 0.02  # of keyword micro-F1 or sentiment accuracy that a variant may lose and still be chosen by default
 Method = Callable[[Job], Made]
@@ -171,7 +171,5 @@ def _made_when_opened(job: Job) -> Made:
 
 def _on_top(job: Job, base: str) -> Job:
     """Return the job with another variant's weights in place of the full ones; raises UnsupportedError if it is not made."""
-    from ftapp.variants import halves_of
-
     keyword, sentiment = halves_of(job.checkpoint, base)
     return replace(job, checkpoint=replace(job.checkpoint, keyword=keyword, sentiment=sentiment))

@@ -44,8 +44,8 @@ def copying(job: Job) -> Made:
     return Made("copied", {"copies": 1})
 
 
-def swap_labels(job: Job) -> Made:
-    """Make a variant whose keyword model is another one: the sentiments' seed in its place would not fit, so zeros."""
+def zeroing(job: Job) -> Made:
+    """Make a variant whose keyword model says nothing: all its weights are zero."""
     from safetensors.torch import load_file, save_file
 
     made = copying(job)
@@ -77,7 +77,7 @@ def test_a_variant_is_checked_written_and_opens(model: Path, labelled: list, mon
 
 
 def test_one_that_loses_too_much_is_written_but_marked(model: Path, labelled: list, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_method", lambda name: swap_labels)
+    monkeypatch.setattr(module, "_method", lambda name: zeroing)
     make(model, "pruned", labelled)
     recipe = read_recipe(model, "pruned")
     assert recipe is not None
