@@ -75,7 +75,7 @@ def main() -> None:
         factor = min(done / SETTINGS.warmup_share, (1 - done) / (1 - SETTINGS.warmup_share))
         for group in optimizer.param_groups:
             group["lr"] = SETTINGS.learning_rate * max(factor, 0.001)
-        logits, _ = finetune._forward(model, batch, tokenizer.pad, arguments.device)
+        logits, _ = finetune._forward(model, *finetune.padded(batch, tokenizer.pad, arguments.device))
         loss = finetune._loss(logits, batch, "sentiment")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -86,7 +86,7 @@ def main() -> None:
     right = []
     with torch.inference_mode():
         for batch in finetune.shuffled_batches(test, SETTINGS.batch_tokens, [0]):
-            logits, _ = finetune._forward(model, batch, tokenizer.pad, arguments.device)
+            logits, _ = finetune._forward(model, *finetune.padded(batch, tokenizer.pad, arguments.device))
             right += (logits.argmax(dim=1).cpu().numpy() == np.array([row.target for row in batch])).tolist()
     result = {
         "environment": describe(), "body": arguments.body.name, "trained_on": len(train), "judged_on": len(test),

@@ -230,12 +230,14 @@ def import_legacy(weights: Path, tokenizer: Path, sentiment: Path, output: Path)
 @click.option("--hidden", default=256, show_default=True)
 @click.option("--vocabulary", default=8000, show_default=True)
 @click.option("--body", type=EXISTING, help="Go on from this model, with its shape and vocabulary, instead of from random.")
+@click.option("--batch-tokens", default=2048, show_default=True, help="Tokens in a step; a GPU wants 32768 or more.")
 @click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--dropout", default=0.0, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 def pretrain(
     sources: tuple[str, ...], output: Path, tokens: int, layers: int, hidden: int, vocabulary: int, body: Path | None,
-    learning_rate: float, seed: int, device: str,
+    batch_tokens: int, learning_rate: float, dropout: float, seed: int, device: str,
 ) -> None:  # fmt: skip
     """Pretrain a small RoBERTa from plain text: vocabulary, subword vectors, masked language modelling."""
     _log_to_stderr()
@@ -245,7 +247,8 @@ def pretrain(
 
     settings = PretrainSettings(
         tokens=tokens, layers=layers, hidden=hidden, heads=max(2, hidden // 64), intermediate=4 * hidden,
-        vocabulary=vocabulary, body=str(body or ""), learning_rate=learning_rate, seed=seed,
+        vocabulary=vocabulary, body=str(body or ""), batch_tokens=batch_tokens, learning_rate=learning_rate, dropout=dropout,
+        seed=seed,
     )  # fmt: skip
     click.echo(f"wrote {run([TextSource.parse(word) for word in sources], output, settings, device=device)}")
 
@@ -266,9 +269,21 @@ def pretrain(
     type=EXISTING,
     help="Labelled reviews to choose the epoch by; may be given often  [default: a tenth of --data].",
 )
+@click.option(
+    "--teacher",
+    "teachers",
+    multiple=True,
+    type=EXISTING,
+    help="A fine-tuned model of this task to learn from too, of the body's vocabulary; of several, their mean.",
+)
+@click.option("--teacher-weight", default=0.5, show_default=True, help="Of what they say; the labels have the rest.")
+@click.option(
+    "--unlabelled", "text_files", multiple=True, type=EXISTING, help="Texts without labels, to read as the teachers do."
+)
 @click.option("--output", required=True, type=EXISTING, help="Folder for the classifier; a stopped run is continued.")
 @click.option("--layers", default=0, help="Layers of the model, where it shall have more than the body.")
 @click.option("--epochs", default=12, show_default=True)
+@click.option("--batch-tokens", default=2048, show_default=True, help="Tokens in a step; a GPU wants 8192 or more.")
 @click.option("--learning-rate", default=3e-4, show_default=True)
 @click.option("--join-share", default=0.5, show_default=True, help="Joined reviews an epoch, as a share of the reviews.")
 @click.option("--cut-share", default=0.5, show_default=True, help="Reviews cut to one label's evidence, likewise.")
@@ -280,19 +295,18 @@ def pretrain(
 @click.option("--rare-weight", default=0.0, show_default=True, help="Rare sentiments weigh more: share ** -RARE_WEIGHT.")
 @click.option("--average", default=0.0, show_default=True, help="Keep a moving average of the weights, decaying so a step.")
 @click.option("--patience", default=4, show_default=True, help="Epochs without a better validation score to stop after.")
+@click.option("--spacing/--no-spacing", default=True, help="Correct the spaces of every text first  [default: yes].")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 def train(
-    task: str, body: Path, files: tuple[Path, ...], ratings: str | None, held_files: tuple[Path, ...], output: Path,
-    layers: int, epochs: int, learning_rate: float, join_share: float, cut_share: float, chain_share: float, name_share: float,
-    noise_share: float, blank_share: float, evidence_weight: float, rare_weight: float, average: float, patience: int,
-    seed: int, device: str,
+    task: str, body: Path, files: tuple[Path, ...], ratings: str | None, held_files: tuple[Path, ...],
+    teachers: tuple[Path, ...], text_files: tuple[Path, ...], output: Path, device: str, **options: Any,
 ) -> None:  # fmt: skip
     """Fine-tune a body into the keyword model or the sentiment model."""
     _log_to_stderr()
     from ftapp.reviews import read_labelled
     from ftapp.schema import LabelScheme
-    from ftapp.training.corpus import TextSource, read_ratings
+    from ftapp.training.corpus import TextSource, read_ratings, read_texts
     from ftapp.training.finetune import FinetuneSettings, finetune
 
     if not files and not ratings:
@@ -303,14 +317,12 @@ def train(
     reviews = [review for file in files for review in read_labelled(file, scheme)]
     if ratings:
         source = TextSource.parse(ratings)  # FILE:COUNT has the form of FILE:REPEAT
-        reviews += read_ratings(source.path, source.repeat, seed)
+        reviews += read_ratings(source.path, source.repeat, options["seed"])
     held = [review for file in held_files for review in read_labelled(file, scheme)] or None
-    settings = FinetuneSettings(
-        task, layers=layers, epochs=epochs, learning_rate=learning_rate, join_share=join_share, cut_share=cut_share,
-        chain_share=chain_share, name_share=name_share, noise_share=noise_share, blank_share=blank_share,
-        evidence_weight=evidence_weight, rare_weight=rare_weight, average=average, patience=patience, seed=seed,
-    )  # fmt: skip
-    click.echo(f"wrote {finetune(body, reviews, output, settings, validation=held, scheme=scheme, device=device)}")
+    unlabelled = [text for file in text_files for text in read_texts(file)]
+    settings = FinetuneSettings(task, teachers=[str(folder) for folder in teachers], **options)
+    written = finetune(body, reviews, output, settings, validation=held, unlabelled=unlabelled, scheme=scheme, device=device)
+    click.echo(f"wrote {written}")
 
 
 @main.command()

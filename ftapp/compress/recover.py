@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from transformers import PreTrainedModel
 
 from ftapp.checkpoint import Checkpoint
@@ -22,7 +22,7 @@ from ftapp.engines.machine import bf16_pays
 from ftapp.errors import InputError
 from ftapp.reviews import LabelledReview
 from ftapp.training.examples import Example, Row, keyword_rows, read_examples, sentiment_rows
-from ftapp.training.finetune import schedule, shuffled_batches
+from ftapp.training.finetune import padded, schedule, shuffled_batches, soft_loss
 
 STEPS_A_LINE = 200  # optimizer steps between two lines of progress
 MOST_CHECKED = 300  # reviews on which the divergence from the full model is measured
@@ -204,34 +204,12 @@ def distance(
     return total / len(rows)
 
 
-def padded(batch: Sequence[Row], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return ids [rows, length] and a boolean mask of the same shape."""
-    length = max(len(row.ids) for row in batch)
-    ids = torch.tensor([[*row.ids, *[pad] * (length - len(row.ids))] for row in batch], device=device)
-    return ids, ids != pad
-
-
 def forward(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return float32 logits [rows, labels], computed in bfloat16 where that pays."""
     with torch.autocast(ids.device.type, torch.bfloat16, enabled=bf16_pays(str(ids.device))):
         if roberta.supported(model):
             return roberta.first_token_logits(model, ids, mask).float()
         return model(input_ids=ids, attention_mask=mask.long()).logits.float()
-
-
-def soft_loss(logits: torch.Tensor, aim: torch.Tensor, half: str, temperature: float) -> torch.Tensor:
-    """Return the Kullback-Leibler divergence from the teacher's probabilities at a temperature, times its square.
-
-    So the gradients keep their size whatever the temperature (Hinton et al. 2015). It is averaged over rows, for keywords,
-    each of which is yes or no, over labels too.
-    """
-    ours, theirs = logits / temperature, aim / temperature
-    if half == "keyword":
-        truth = torch.sigmoid(theirs)
-        entropy = -(truth * logsigmoid(theirs) + (1 - truth) * logsigmoid(-theirs)).mean()
-        return (binary_cross_entropy_with_logits(ours, truth) - entropy) * temperature**2
-    ours, theirs = torch.log_softmax(ours, dim=-1), torch.log_softmax(theirs, dim=-1)
-    return torch.nn.functional.kl_div(ours, theirs, reduction="batchmean", log_target=True) * temperature**2
 
 
 def label_loss(logits: torch.Tensor, batch: Sequence[Row], half: str) -> torch.Tensor:

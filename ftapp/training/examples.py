@@ -7,7 +7,7 @@ keywords alone there are two more: a named cut has its last word, in Korean the 
 off the words that name it; a blanked review has a label's evidence masked and lacks that label.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,19 +37,19 @@ class Example:
 
 @dataclass(frozen=True)
 class Row:
-    """One training input: whole token ids, and a float32 target [labels] (multi-label) or a class index.
+    """One training input: whole token ids, and a float32 target [labels] (multi-label), a class index, or None if not known.
 
     `evidence` [tokens, labels] is 1 where a token shows that label; None where that is not known.
     """
 
     ids: list[int]
-    target: np.ndarray | int
+    target: np.ndarray | int | None
     evidence: np.ndarray | None = None
 
 
 def read_examples(reviews: Sequence[LabelledReview], tokenizer: Tokenizer, *, spacing: bool = True) -> list[Example]:
     """Prepare and encode whole reviews."""
-    prepared = [prepare(review.text, spacing=spacing).words for review in reviews]
+    prepared = [prepare(review.text, spacing=spacing, sentences=False).words for review in reviews]
     return [
         Example(encoded, _sentiments(review), review.overall, _evidence(review, words))
         for review, words, encoded in zip(reviews, prepared, _encode(prepared, tokenizer), strict=True)
@@ -60,7 +60,7 @@ def noisy_examples(
     reviews: Sequence[LabelledReview], tokenizer: Tokenizer, rng: np.random.Generator, *, spacing: bool = True
 ) -> list[Example]:
     """Return the reviews typed badly, each in a way of its own."""
-    prepared = [prepare(noisy(review.text, rng), spacing=spacing).words for review in reviews]
+    prepared = [prepare(noisy(review.text, rng), spacing=spacing, sentences=False).words for review in reviews]
     return [
         Example(encoded, _sentiments(review), review.overall)
         for review, encoded in zip(reviews, _encode(prepared, tokenizer), strict=True)
@@ -83,7 +83,7 @@ def blanked_examples(reviews: Sequence[LabelledReview], tokenizer: Tokenizer, *,
 def cut_examples(reviews: Sequence[LabelledReview], tokenizer: Tokenizer, *, spacing: bool = True) -> list[Example]:
     """Return an example for each evidence that no other evidence of the review cuts across."""
     cuts = _cuts(reviews)
-    prepared = [prepare(cut.text, spacing=spacing).words for cut in cuts]
+    prepared = [prepare(cut.text, spacing=spacing, sentences=False).words for cut in cuts]
     return [
         Example(encoded, _sentiments(cut), None, _evidence(cut, words))
         for cut, words, encoded in zip(cuts, prepared, _encode(prepared, tokenizer), strict=True)
@@ -93,7 +93,7 @@ def cut_examples(reviews: Sequence[LabelledReview], tokenizer: Tokenizer, *, spa
 def named_examples(reviews: Sequence[LabelledReview], tokenizer: Tokenizer, *, spacing: bool = True) -> list[Example]:
     """Return the cuts of one label alone in which a word before the last has a subject's particle, the last word masked."""
     alone = [cut for cut in _cuts(reviews) if len(cut.labels) == 1]
-    prepared = [prepare(cut.text, spacing=spacing).words for cut in alone]
+    prepared = [prepare(cut.text, spacing=spacing, sentences=False).words for cut in alone]
     return [
         Example(
             _masked(encoded, [len(words) - 1], tokenizer.mask), _sentiments(cut), None, {cut.labels[0].keyword: (0, len(words))}
@@ -202,8 +202,7 @@ def sentiment_rows(
     examples: Sequence[Example], tokenizer: Tokenizer, scheme: LabelScheme, template: str, max_length: int
 ) -> list[Row]:
     """Return one row for each (example, keyword), and one for the overall label where it is known."""
-    words = [*scheme.keywords, *([scheme.overall] if scheme.overall else [])]
-    frames: dict[str, Frame] = {word: tokenizer.prompt_frame(template, word) for word in words}
+    frames = task_frames("sentiment", tokenizer, scheme, template)
     rows = []
     for example in examples:
         labels = dict(example.sentiments)
@@ -216,6 +215,25 @@ def sentiment_rows(
                     shown = [(sentiment, example.evidence[keyword])]
                 rows.append(_row(example, frames[keyword], max_length, sentiment, len(scheme.sentiments), shown))
     return rows
+
+
+def task_frames(task: str, tokenizer: Tokenizer, scheme: LabelScheme, template: str) -> dict[str, Frame]:
+    """Return what stands around a review for each question that the task's model is asked; for keywords it is one."""
+    if task == "keyword":
+        return {"": tokenizer.plain_frame()}
+    words = [*scheme.keywords, *([scheme.overall] if scheme.overall else [])]
+    return {word: tokenizer.prompt_frame(template, word) for word in words}
+
+
+def unlabelled_rows(
+    texts: Sequence[EncodedText], frames: Mapping[str, Frame], max_length: int, rng: np.random.Generator
+) -> list[Row]:
+    """Return a row without a target for each text that has a token, in a frame drawn at random."""
+    choice = [*frames.values()]
+    drawn = [choice[i] for i in rng.integers(0, len(choice), len(texts))]
+    return [
+        Row(frame.wrap(text.ids[: frame.room(max_length)]), None) for text, frame in zip(texts, drawn, strict=True) if text.ids
+    ]
 
 
 def _row(

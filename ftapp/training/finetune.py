@@ -1,16 +1,20 @@
-"""Fine-tune a pretrained body into the keyword model or the sentiment model: seeded, resumable by epoch, best epoch kept."""
+"""Fine-tune a pretrained body into the keyword model or the sentiment model: seeded, resumable by epoch, best epoch kept.
+
+With teachers it is distillation too: the mean of what larger models say is a second target (Hinton et al. 2015).
+"""
 
 import json
 import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, kl_div, log_softmax, logsigmoid
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
@@ -22,6 +26,7 @@ from ftapp.errors import CheckpointError, InputError
 from ftapp.evaluate import f1, mean
 from ftapp.reviews import LabelledReview
 from ftapp.schema import LabelScheme
+from ftapp.text import prepare
 from ftapp.tokenizer import Tokenizer
 from ftapp.training.examples import (
     Row,
@@ -34,6 +39,8 @@ from ftapp.training.examples import (
     noisy_examples,
     read_examples,
     sentiment_rows,
+    task_frames,
+    unlabelled_rows,
 )
 from ftapp.training.initialize import deepen
 from ftapp.training.resume import load_state, save_state
@@ -64,6 +71,10 @@ class FinetuneSettings:
     rare_weight: float = 0.0  # for sentiment: a class weighs (its share of the training labels) ** -rare_weight
     average: float = 0.0  # decay a step of the weights' moving average, which is validated and kept; 0 keeps the weights
     patience: int = 4  # epochs without a better validation score before training stops
+    spacing: bool = True  # correct the spaces of every text first, as a model folder does unless its manifest says no
+    teachers: list[str] = field(default_factory=list)  # folders of models of the same task and vocabulary
+    teacher_weight: float = 0.5  # of the distance to their mean logits, where there are any; the labels' loss has the rest
+    temperature: float = 2.0  # divides the logits of both before that distance is taken
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -76,6 +87,10 @@ class FinetuneSettings:
             raise InputError(f"average={self.average} must be at least 0 and below 1.")
         if not 0 < self.validation_share < 1:
             raise InputError(f"validation_share={self.validation_share} must lie between 0 and 1.")
+        if not 0 <= self.teacher_weight <= 1:
+            raise InputError(f"teacher_weight={self.teacher_weight} must lie between 0 and 1.")
+        if not self.temperature > 0:
+            raise InputError(f"temperature={self.temperature} must be above 0.")
 
 
 def finetune(
@@ -85,6 +100,7 @@ def finetune(
     settings: FinetuneSettings,
     *,
     validation: Sequence[LabelledReview] | None = None,
+    unlabelled: Sequence[str] = (),
     scheme: LabelScheme = LabelScheme(),
     device: str = "cpu",
 ) -> Path:
@@ -92,17 +108,21 @@ def finetune(
 
     Validation is by review (a share of `reviews` unless given); the epoch with the best micro-F1 (keyword) or mean of
     accuracy and macro-F1 (sentiment) on it is kept, and training stops when it has not been bettered for `patience` epochs.
-    `log.jsonl` gives the same figures on training reviews beside those on validation ones. A stopped run continues after
-    its last whole epoch. Raises InputError or CheckpointError.
+    `log.jsonl` gives the same figures on training reviews beside those on validation ones. `unlabelled` texts are rows too,
+    once an epoch and for sentiments with a keyword drawn at random; there the teachers' word is the only one. A stopped run
+    continues after its last whole epoch. Raises InputError or CheckpointError.
     """
     if not (body / "config.json").is_file():
         raise CheckpointError(f"There is no pretrained model in {str(body)!r}.")
+    if unlabelled and not settings.teachers:
+        raise InputError("Unlabelled texts teach nothing without a teacher.")
+    labels = scheme.keywords if settings.task == "keyword" else scheme.sentiments
+    teachers = [_teacher(Path(folder), body, len(labels)).to(device) for folder in settings.teachers]
     output.mkdir(parents=True, exist_ok=True)
     _check_settings(output, settings)
     if validation is None:
         reviews, validation = split(reviews, settings.validation_share, settings.seed)
     tokenizer = Tokenizer.open(body)
-    labels = scheme.keywords if settings.task == "keyword" else scheme.sentiments
     torch.manual_seed(settings.seed)
     model = AutoModelForSequenceClassification.from_pretrained(
         body, dtype=torch.float32, id2label=dict(enumerate(labels)), label2id={x: i for i, x in enumerate(labels)},
@@ -124,10 +144,17 @@ def finetune(
             return keyword_rows(examples, tokenizer, scheme, length)
         return sentiment_rows(examples, tokenizer, scheme, TEMPLATE, length)
 
-    whole, cuts = read_examples(reviews, tokenizer), cut_examples(reviews, tokenizer)
-    named = named_examples(reviews, tokenizer) if settings.task == "keyword" else []
-    blanked = blanked_examples(reviews, tokenizer) if settings.task == "keyword" and settings.blank_share else []
-    held = rows_of(read_examples(validation, tokenizer))
+    spacing = settings.spacing
+    whole, cuts = read_examples(reviews, tokenizer, spacing=spacing), cut_examples(reviews, tokenizer, spacing=spacing)
+    named, blanked = [], []
+    if settings.task == "keyword":
+        named = named_examples(reviews, tokenizer, spacing=spacing) if settings.name_share else []
+        blanked = blanked_examples(reviews, tokenizer, spacing=spacing) if settings.blank_share else []
+    held = rows_of(read_examples(validation, tokenizer, spacing=spacing))
+    frames = task_frames(settings.task, tokenizer, scheme, TEMPLATE)
+    plain = tokenizer.encode(
+        [[word.text for word in prepare(text, spacing=spacing, sentences=False).words] for text in unlabelled]
+    )
     seen = rows_of(whole[:: max(1, len(whole) // len(validation))])  # as many training reviews, to set beside those
 
     def rows_of_epoch(epoch: int) -> list[Row]:
@@ -137,18 +164,32 @@ def finetune(
         chains = chain_examples(cuts, round(settings.chain_share * len(whole)), rng)
         names = rng.permutation(len(named))[: round(settings.name_share * len(whole))]
         joined += join_examples([*named, *cuts], round(settings.name_share * len(whole)) if named else 0, rng)
-        typed = rng.permutation(len(reviews))[: round(settings.noise_share * len(reviews))]
-        joined += noisy_examples([reviews[i] for i in typed], tokenizer, rng)
+        typist = np.random.default_rng([settings.seed, epoch, 3])
+        typed = typist.permutation(len(reviews))[: round(settings.noise_share * len(reviews))]
+        joined += noisy_examples([reviews[i] for i in typed], tokenizer, typist, spacing=spacing)
         blanks = rng.permutation(len(blanked))[: round(settings.blank_share * len(whole))]
         drawn_examples = [*(cuts[i] for i in drawn), *(named[i] for i in names), *(blanked[i] for i in blanks)]
-        return rows_of([*whole, *joined, *chains, *drawn_examples])
+        rows = rows_of([*whole, *joined, *chains, *drawn_examples])
+        return [*rows, *unlabelled_rows(plain, frames, length, rng)]
 
     logger.info("%d reviews to train on, %d to validate on", len(reviews), len(validation))
     for name in TOKENIZER_FILES:
         if (body / name).is_file():
             shutil.copyfile(body / name, output / name)
-    _train(model, rows_of_epoch, seen, held, output, settings, tokenizer.pad, device)
+    _train(model, teachers, rows_of_epoch, seen, held, output, settings, tokenizer.pad, device)
     return output
+
+
+def _teacher(folder: Path, body: Path, labels: int) -> PreTrainedModel:
+    """Load a model to learn from; raises CheckpointError where it answers other labels or reads other tokens."""
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"There is no model in {str(folder)!r} to learn from.")
+    if (folder / "tokenizer.json").read_bytes() != (body / "tokenizer.json").read_bytes():
+        raise CheckpointError(f"The teacher {str(folder)!r} has another vocabulary than the body {str(body)!r}.")
+    teacher = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    if teacher.config.num_labels != labels:
+        raise CheckpointError(f"The teacher {str(folder)!r} has {teacher.config.num_labels} labels, the task has {labels}.")
+    return teacher.eval()
 
 
 def split(reviews: Sequence[LabelledReview], share: float, seed: int) -> tuple[list[LabelledReview], list[LabelledReview]]:
@@ -171,6 +212,7 @@ def _check_settings(output: Path, settings: FinetuneSettings) -> None:
 
 def _train(
     model: PreTrainedModel,
+    teachers: Sequence[PreTrainedModel],
     rows_of_epoch: Callable[[int], list[Row]],
     seen: list[Row],
     held: list[Row],
@@ -179,7 +221,9 @@ def _train(
     pad: int,
     device: str,
 ) -> None:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=device.startswith("cuda")
+    )
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.average)) if settings.average else None
     kept = model if average is None else cast(PreTrainedModel, average.module)
     weights = _class_weights(rows_of_epoch(0), model.config.num_labels, settings, device)
@@ -201,8 +245,14 @@ def _train(
             factor = schedule((epoch + step / len(batches)) / settings.epochs, settings.warmup_share)
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * factor
-            logits, tokens = _forward(model, batch, pad, device)
+            ids, mask = padded(batch, pad, device)
+            logits, tokens = _forward(model, ids, mask)
             loss = _loss(logits, batch, settings.task, weights)
+            if teachers:
+                with torch.no_grad():
+                    aim = torch.stack([_forward(teacher, ids, mask)[0] for teacher in teachers]).mean(dim=0)
+                apart = soft_loss(logits, aim, settings.task, settings.temperature)
+                loss = (1 - settings.teacher_weight) * loss + settings.teacher_weight * apart
             if tokens is not None:
                 loss = loss + settings.evidence_weight * _evidence_loss(tokens, batch, settings.task)
             optimizer.zero_grad(set_to_none=True)
@@ -232,7 +282,7 @@ def _class_weights(rows: Sequence[Row], count: int, settings: FinetuneSettings, 
     """Return float32 [count], a weight for each sentiment, of mean 1 over the rows; None where all weigh alike."""
     if settings.task == "keyword" or not settings.rare_weight:
         return None
-    counts = np.bincount([int(row.target) for row in rows], minlength=count)
+    counts = np.bincount([int(row.target) for row in rows if row.target is not None], minlength=count)
     weights = np.where(counts > 0, (counts.clip(min=1) / counts.sum()) ** -settings.rare_weight, 0.0)
     weights /= (weights * counts).sum() / counts.sum()
     return torch.tensor(weights, dtype=torch.float32, device=device)
@@ -249,18 +299,40 @@ def shuffled_batches(rows: Sequence[Row], budget: int, seed: list[int]) -> list[
     return [batches[i] for i in np.random.default_rng(seed).permutation(len(batches))]
 
 
-def _forward(model: PreTrainedModel, batch: Sequence[Row], pad: int, device: str) -> tuple[torch.Tensor, torch.Tensor | None]:
+def padded(batch: Sequence[Row], pad: int, device: str | torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return ids [rows, length] and a boolean mask of the same shape."""
+    ids = np.full((len(batch), max(len(row.ids) for row in batch)), pad)
+    for i, row in enumerate(batch):
+        ids[i, : len(row.ids)] = row.ids
+    return torch.from_numpy(ids).to(device), torch.from_numpy(ids != pad).to(device)
+
+
+def _forward(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return float32 logits [rows, labels], and of the evidence head, if there is one, [rows, length, labels]."""
-    length = max(len(row.ids) for row in batch)
-    ids = torch.tensor([[*row.ids, *[pad] * (length - len(row.ids))] for row in batch], device=device)
-    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16_pays(device)):
+    with torch.autocast(ids.device.type, torch.bfloat16, enabled=bf16_pays(str(ids.device))):
         if not roberta.supported(model):
-            return model(input_ids=ids, attention_mask=(ids != pad).long()).logits.float(), None
-        states = roberta.lower_states(model, ids, ids != pad)
-        logits = roberta.classify(model, states, ids != pad).float()
+            return model(input_ids=ids, attention_mask=mask.long()).logits.float(), None
+        states = roberta.lower_states(model, ids, mask)
+        logits = roberta.classify(model, states, mask).float()
         if model.training and hasattr(model, "evidence_head"):
             return logits, cast(torch.nn.Module, model.evidence_head)(states).float()
         return logits, None
+
+
+def soft_loss(logits: torch.Tensor, aim: torch.Tensor, task: str, temperature: float) -> torch.Tensor:
+    """Return the Kullback-Leibler divergence from the teacher's probabilities at a temperature, times its square.
+
+    So the gradients keep their size whatever the temperature (Hinton et al. 2015). It is averaged over rows, for keywords,
+    each of which is yes or no, over labels too.
+    """
+    ours, theirs = logits / temperature, aim / temperature
+    if task == "keyword":
+        truth = torch.sigmoid(theirs)
+        entropy = -(truth * logsigmoid(theirs) + (1 - truth) * logsigmoid(-theirs)).mean()
+        return (binary_cross_entropy_with_logits(ours, truth) - entropy) * temperature**2
+    return (
+        kl_div(log_softmax(ours, dim=-1), log_softmax(theirs, dim=-1), reduction="batchmean", log_target=True) * temperature**2
+    )
 
 
 def _evidence_loss(tokens: torch.Tensor, batch: Sequence[Row], task: str) -> torch.Tensor:
@@ -269,20 +341,27 @@ def _evidence_loss(tokens: torch.Tensor, batch: Sequence[Row], task: str) -> tor
     Evidence as a second target: Zaidan et al. 2007 (Using "annotator rationales" to improve machine learning). It is
     averaged over labels for keywords and summed for sentiments, as the task's own loss is.
     """
+    length = tokens.shape[1]
     known = [(i, row.evidence) for i, row in enumerate(batch) if row.evidence is not None]
     if not known:
         return tokens.sum() * 0
-    asked = torch.cat([tokens[i, : len(evidence)] for i, evidence in known])
+    places = np.concatenate([np.arange(i * length, i * length + len(evidence)) for i, evidence in known])
+    asked = tokens.flatten(0, 1)[torch.from_numpy(places).to(tokens.device)]
     target = torch.from_numpy(np.concatenate([evidence for _, evidence in known])).to(tokens.device)
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(asked, target)
+    loss = binary_cross_entropy_with_logits(asked, target)
     return loss if task == "keyword" else loss * tokens.shape[-1]
 
 
 def _loss(logits: torch.Tensor, batch: Sequence[Row], task: str, weights: torch.Tensor | None = None) -> torch.Tensor:
-    target = torch.from_numpy(np.array([row.target for row in batch])).to(logits.device)
+    """Return the loss of the rows that have labels of their own, 0 where none has."""
+    known = [i for i, row in enumerate(batch) if row.target is not None]
+    if not known:
+        return logits.sum() * 0
+    target = torch.from_numpy(np.array([batch[i].target for i in known])).to(logits.device)
+    asked = logits[torch.tensor(known, device=logits.device)]
     if task == "keyword":
-        return torch.nn.functional.binary_cross_entropy_with_logits(logits, target)
-    return torch.nn.functional.cross_entropy(logits, target, weights)
+        return binary_cross_entropy_with_logits(asked, target)
+    return cross_entropy(asked, target, weights)
 
 
 def _validate(
@@ -293,7 +372,7 @@ def _validate(
     logits, targets, losses = [], [], []
     with torch.inference_mode():
         for batch in shuffled_batches(held, settings.batch_tokens * 2, [0]):
-            logits.append(_forward(model, batch, pad, device)[0].cpu())
+            logits.append(_forward(model, *padded(batch, pad, device))[0].cpu())
             targets += [row.target for row in batch]
             losses.append(_loss(logits[-1], batch, settings.task).item() * len(batch))
     guess, truth = torch.cat(logits).numpy(), np.array(targets)

@@ -8,7 +8,8 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 CLS, PAD, SEP, UNK, MASK = range(5)
 SAVE_SECONDS = 120
+AHEAD = 2  # batches drawn before they are needed
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class PretrainSettings:
     weight_decay: float = 0.01
     masked_share: float = 0.15
     whole_words: float = 0.5  # share of the steps that mask whole words; the others mask single tokens
-    dropout: float = 0.0  # one pass over the texts leaves nothing to overfit
+    dropout: float = 0.0  # a few passes over the texts leave nothing to overfit
     vector_epochs: int = 2  # skip-gram passes; 0 starts from a random table
     body: str = ""  # folder of a model to go on from, with its shape and vocabulary instead of those above; none: from random
     seed: int = 0
@@ -187,33 +189,31 @@ def _train(
     words = word_starts(tokenizer)
     tokens = np.ones_like(words)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=settings.weight_decay
-    )
+        model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=settings.weight_decay,
+        fused=device.startswith("cuda"),
+    )  # fmt: skip
     checkpoint = output / "checkpoint.safetensors"
     first = int(load_state(checkpoint, model, optimizer)["step"]) if checkpoint.exists() else 0
     logger.info("from step %d of %d", first + 1, settings.steps)
     begun = saved = time.monotonic()
     model.train()
-    total, batches = 0.0, 0
-    for step in range(first, settings.steps):
+    losses: list[torch.Tensor] = []
+    for step, (ids, labels) in _batches(stream, first, words, settings):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * schedule(step, settings)
-        rng = np.random.default_rng([settings.seed, step])
         torch.manual_seed(settings.seed * 1_000_003 + step)  # dropout
-        rows = draw_rows(stream, step, rng, settings)
-        units = words if rng.random() < settings.whole_words else tokens
-        ids, labels = mask_units(rows, units, tokenizer.get_vocab_size(), settings.masked_share, rng)
         loss = masked_loss(model, ids, labels, device)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        total, batches = total + loss.item(), batches + 1
+        losses.append(loss.detach())  # read later: a GPU need not stand still for it
         last = step + 1 == settings.steps
-        if batches == 100 or last:
+        if len(losses) == 100 or last:
+            mean = torch.stack(losses).mean().item()
             rate = (step + 1 - first) * settings.batch_tokens / (time.monotonic() - begun)
-            _log(output, step=step + 1, tokens=(step + 1) * settings.batch_tokens, loss=total / batches, tokens_per_s=rate)
-            total, batches = 0.0, 0
+            _log(output, step=step + 1, tokens=(step + 1) * settings.batch_tokens, loss=mean, tokens_per_s=rate)
+            losses = []
         if last or time.monotonic() - saved > SAVE_SECONDS:
             save_state(checkpoint, model, optimizer, {"step": str(step + 1)})
             saved = time.monotonic()
@@ -223,6 +223,26 @@ def _train(
                 if texts:
                     nats = held_out_loss(model, texts, starts, tokenizer, settings, device)
                     _log(output, step=settings.steps, source=name, masked=unit, held_out_loss=nats)
+
+
+def _batches(
+    stream: np.ndarray, first: int, words: np.ndarray, settings: PretrainSettings
+) -> Iterator[tuple[int, tuple[np.ndarray, np.ndarray]]]:
+    """Yield (step, (ids, labels)) from the step `first` on; the next ones are drawn while the model learns from this."""
+
+    def draw(step: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng([settings.seed, step])
+        rows = draw_rows(stream, step, rng, settings)
+        units = words if rng.random() < settings.whole_words else np.ones_like(words)
+        return mask_units(rows, units, len(words), settings.masked_share, rng)
+
+    with ThreadPoolExecutor(AHEAD) as pool:
+        ahead = {step: pool.submit(draw, step) for step in range(first, min(first + AHEAD, settings.steps))}
+        for step in range(first, settings.steps):
+            batch = ahead.pop(step).result()
+            if step + AHEAD < settings.steps:
+                ahead[step + AHEAD] = pool.submit(draw, step + AHEAD)
+            yield step, batch
 
 
 def schedule(step: int, settings: PretrainSettings) -> float:
@@ -277,11 +297,12 @@ def mask_units(
 
 def masked_loss(model: RobertaForMaskedLM, ids: np.ndarray, labels: np.ndarray, device: str) -> torch.Tensor:
     """Return the mean cross-entropy over the asked positions; the vocabulary head runs on those alone."""
-    target = torch.from_numpy(labels).to(device)
+    places = np.flatnonzero(labels != -100)
+    target = torch.from_numpy(labels.ravel()[places]).to(device)
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16_pays(device)):
         states = model.roberta(torch.from_numpy(ids).to(device)).last_hidden_state
-        logits = model.lm_head(states[target != -100])
-    return torch.nn.functional.cross_entropy(logits.float(), target[target != -100])
+        logits = model.lm_head(states.flatten(0, 1)[torch.from_numpy(places).to(device)])
+    return torch.nn.functional.cross_entropy(logits.float(), target)
 
 
 def held_out_loss(
@@ -297,7 +318,7 @@ def held_out_loss(
     length = min(settings.row_length, len(stream))
     rows = stream[: len(stream) // length * length].reshape(-1, length).astype(np.int64)
     rng = np.random.default_rng(settings.seed)
-    ids, labels = mask_units(rows, starts, tokenizer.get_vocab_size(), settings.masked_share, rng)
+    ids, labels = mask_units(rows, starts, len(starts), settings.masked_share, rng)
     model.eval()
     total, count = 0.0, 0
     with torch.inference_mode():
