@@ -17,6 +17,9 @@ COPY app.py ./
 COPY pages pages
 COPY .streamlit .streamlit
 COPY models models
+# What the page for comparing shows before anything is measured here.
+COPY benchmarks/results/variants.json benchmarks/results/
+COPY data/test.jsonl data/
 
 USER ftapp
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
