@@ -139,7 +139,7 @@ def bench(
     from ftapp.bench import bench as measure
     from ftapp.bench import choose
     from ftapp.bench.settings import BenchSettings
-    from ftapp.console import show_bench
+    from ftapp.console import interrupts, show_bench
     from ftapp.reviews import write_text
 
     if data is None:
@@ -153,10 +153,13 @@ def bench(
         click.echo(f"{done + 1}/{total} {name}", err=True)
 
     settings = BenchSettings(repeats, runs, seconds, reviews, not no_highlight, device)
-    result = measure(model, choose(variants), data=data, settings=settings, progress=progress)
+    with interrupts() as stopped:
+        result = measure(model, choose(variants), data=data, settings=settings, progress=progress, stopped=stopped)
     if output:
         write_text(output, json.dumps(result, ensure_ascii=False, indent=2) + "\n")
     show_bench(result)
+    if stopped.is_set():
+        raise click.ClickException("Stopped: what was measured until then is above" + (f" and in {output}." if output else "."))
 
 
 @main.command()
@@ -277,6 +280,7 @@ def pretrain(
     help="A fine-tuned model of this task to learn from too, of the body's vocabulary; of several, their mean.",
 )
 @click.option("--teacher-weight", default=0.5, show_default=True, help="Of what they say; the labels have the rest.")
+@click.option("--temperature", default=2.0, show_default=True, help="At which their probabilities are compared.")
 @click.option(
     "--unlabelled", "text_files", multiple=True, type=EXISTING, help="Texts without labels, to read as the teachers do."
 )

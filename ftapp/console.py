@@ -1,7 +1,10 @@
 """Analyses and metrics as coloured text for a terminal, aligned for wide Korean characters."""
 
+import signal
+import threading
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -27,6 +30,23 @@ BENCH_COLUMNS = (  # the two lines of a column's head, and where its figure stan
 )
 BENCH_LIBRARIES = ("ftapp", "torch", "onnxruntime", "openvino")
 COLOURS = {-2: "red", -1: "yellow", 0: "white", 1: "cyan", 2: "blue"}
+
+
+@contextmanager
+def interrupts() -> Iterator[threading.Event]:
+    """Yield an event that the first Ctrl-C sets, so that a long job can end in order; a second one ends it at once."""
+    asked = threading.Event()
+    usual = signal.getsignal(signal.SIGINT)
+
+    def ask(number: int, frame: object) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, usual)
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def show(analysis: Analysis, scheme: LabelScheme) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -207,6 +208,20 @@ def test_stopping_kills_the_child_that_runs(tiny_model: Path, data: Path, monkey
     )
     assert [(row["status"], row["reason"], row["rounds"]) for row in result["variants"]] == [("cancelled", None, [])] * 2
     assert [process.poll() for process in processes] == [-9]
+
+
+def test_ctrl_c_keeps_what_was_measured(tiny_model: Path, data: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ftapp", "bench", str(tiny_model), "--variants", "full,dynamic-int8", "--data", str(data)]
+    options = ["--repeats", "1", "--runs", "1", "--seconds", "0", "--device", "cpu", "--output", str(tmp_path / "out.json")]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    while "dynamic-int8" not in (line := process.stderr.readline()):
+        assert line, "it ended before the second variant"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 1
+    assert f"Stopped: what was measured until then is above and in {tmp_path / 'out.json'}." in process.stderr.read()
+    rows = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["variants"]
+    assert [row["status"] for row in rows] == ["ok", "cancelled"]
 
 
 def test_what_was_measured_before_the_stop_is_kept(tiny_model: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,7 @@ def run_child(folder: Path, task: Task, halt: Callable[[], bool]) -> dict[str, A
         process = subprocess.Popen(
             [sys.executable, "-m", CHILD, str(folder)], env={**os.environ, **OFFLINE},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=sink,
+            start_new_session=True,  # Ctrl-C is for us: what was measured is kept
         )  # fmt: skip
         try:
             while process.poll() is None:
