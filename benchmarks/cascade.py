@@ -4,11 +4,11 @@
 
 Each data file is a workload of its own. Two shapes: the given model, and, where --klue names a folder with
 klue/roberta-small's config and vocabulary, random weights of that shape with a threshold at which about 3 keywords a review
-are found. Each contender runs in a process of its own, on the same reviews, in interleaved rounds; the figure is the median
-round. Contenders: with exact highlights against the origin's way, with fast ones, and without any against the pipeline of
-transformers (batches of 1 and 32) for the two classifications. A variant that has not been made is left out. Beside them what
-the cores can multiply at most (`ceiling.py`), and the share of it that each variant's linear layers reach. Run it while
-nothing else does.
+are found, with ONNX and OpenVINO variants made of them on the spot. Each contender runs in a process of its own, on the same
+reviews, in interleaved rounds; the figure is the median round. Contenders: with exact highlights against the origin's way,
+with fast ones, and without any against the pipeline of transformers (batches of 1 and 32) for the two classifications. A
+variant that has not been made is left out. Beside them what the cores can multiply at most (`ceiling.py`), and the share of
+it that each variant's linear layers reach. Run it while nothing else does.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from ftapp.bench.environment import describe
 from ftapp.checkpoint import Manifest, open_checkpoint, write_checkpoint
 from ftapp.engines import Engine
 from ftapp.predictor import Predictor, load
-from ftapp.reviews import read_texts, write_text
+from ftapp.reviews import read_labelled, read_texts, write_text
 from ftapp.variants import VARIANTS, read_recipe
 
 ROOT = Path(__file__).parent.parent
@@ -48,6 +48,8 @@ CONTENDERS = {  # the first of each task is what the others are compared with
 }
 INT8 = ("dynamic-int8", "onnx-int8", "openvino-int8", "distilled-int8")
 KEYWORDS_A_REVIEW = 3
+MADE = ("onnx-optimized", "onnx-int8", "openvino-int8")  # of the random weights, before anything is measured
+LABELLED = ROOT / "data" / "reviews.jsonl"  # what int8 is calibrated and checked on
 
 
 @dataclass
@@ -143,6 +145,8 @@ def random_klue(klue: Path, folder: Path, texts: list[str]) -> Path:
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
+    from ftapp.compress import compress
+
     manifest = Manifest("klue-small-random")
     halves = {"keyword": manifest.scheme.keywords, "sentiment": manifest.scheme.sentiments}
     for seed, (half, labels) in enumerate(halves.items()):
@@ -156,9 +160,13 @@ def random_klue(klue: Path, folder: Path, texts: list[str]) -> Path:
     checkpoint = open_checkpoint(folder)
     probabilities = load(folder, device="cpu").keyword_probabilities(texts)
     threshold = float(np.quantile(probabilities, 1 - KEYWORDS_A_REVIEW / probabilities.shape[1]))
-    return write_checkpoint(
+    model = write_checkpoint(
         folder.with_name("klue-small"), checkpoint.keyword, checkpoint.sentiment, replace(manifest, threshold=threshold)
     )
+    labelled = read_labelled(LABELLED, manifest.scheme)
+    for variant in MADE:
+        compress(model, variant, train=labelled[100:400], check=labelled[:20], say=partial(print, file=sys.stderr))
+    return model
 
 
 def compare(model: Path, data: Path, count: int, rounds: int, tasks: list[str]) -> dict[str, object]:

@@ -1,15 +1,18 @@
 """Distillation while fine-tuning: a student hears its teachers, of texts without labels them alone."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from transformers import RobertaConfig, RobertaForMaskedLM
 
+from ftapp.cli import main
 from ftapp.engines.torch import load_model
 from ftapp.errors import CheckpointError, InputError
-from ftapp.reviews import Label, LabelledReview
+from ftapp.reviews import Label, LabelledReview, dump_labelled
 from ftapp.schema import KEYWORDS, LabelScheme
 from ftapp.tokenizer import Tokenizer
 from ftapp.training import finetune as module
@@ -127,6 +130,33 @@ def test_teachers_that_do_not_fit_are_refused(body: Path, teacher: Path, tmp_pat
         student("keyword", body_of(tmp_path / "other", ["전혀 다른 글"]))
     with pytest.raises(InputError, match="nothing without a teacher"):
         student("keyword", tmp_path, ("색이 예뻐요",))
+
+
+def test_the_command_line_hands_teachers_and_texts_on(body: Path, teacher: Path, tmp_path: Path) -> None:
+    data, texts, output = tmp_path / "data.jsonl", tmp_path / "texts.txt", tmp_path / "student"
+    data.write_text(dump_labelled(REVIEWS), encoding="utf-8")
+    texts.write_text("색이 늦었어요\n예뻐요\n", encoding="utf-8")
+    options = [
+        "--teacher",
+        teacher,
+        "--teacher-weight",
+        "0.7",
+        "--temperature",
+        "3",
+        "--unlabelled",
+        texts,
+        "--no-spacing",
+        "--join-share",
+        "0",
+    ]
+    command = ["train", "keyword", "--body", body, "--data", data, "--output", output, "--epochs", "1", *options]
+    done = CliRunner().invoke(main, [str(word) for word in command])
+    assert done.exit_code == 0, done.output
+    settings = json.loads((output / "settings.json").read_text(encoding="utf-8"))
+    assert settings["teachers"] == [str(teacher)]
+    assert (settings["teacher_weight"], settings["temperature"], settings["spacing"]) == (0.7, 3.0, False)
+    log = json.loads((output / "log.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert log["rows"] == 36 + 18 + 2  # whole and cut reviews, and the texts; a tenth of the reviews is held out
 
 
 @pytest.mark.parametrize("values", [{"teacher_weight": 1.5}, {"teacher_weight": -0.1}, {"temperature": 0.0}])
