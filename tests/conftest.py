@@ -9,7 +9,7 @@ import torch
 from hypothesis import settings
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
-from transformers import RobertaConfig, RobertaForSequenceClassification
+from transformers import RobertaConfig, RobertaForMaskedLM, RobertaForSequenceClassification
 
 import ftapp
 from ftapp.checkpoint import TEMPLATE, Manifest, write_checkpoint
@@ -52,6 +52,19 @@ def assert_same(analysis: Analysis, expected: Analysis, tolerance: float = 1e-5)
     (words, numbers), (expected_words, expected_numbers) = split(analysis), split(expected)
     assert words == expected_words
     assert numbers == pytest.approx(expected_numbers, abs=tolerance, rel=0)
+
+
+def save_body(folder: Path, texts: list[str]) -> Path:
+    """Write a random one-layer body for training tests, with a vocabulary of these texts."""
+    tokenizer = train_vocabulary(texts, 500, 300)
+    torch.manual_seed(0)
+    config = RobertaConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=130, type_vocab_size=1, pad_token_id=1, initializer_range=0.2,
+    )  # fmt: skip
+    RobertaForMaskedLM(config).save_pretrained(folder)
+    save_tokenizer(tokenizer, folder, 128)
+    return folder
 
 
 def save_classifier(folder: Path, labels: tuple[str, ...], seed: int, *, vocabulary: int, problem: str, **shape: int) -> Path:

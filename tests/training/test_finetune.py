@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import REVIEWS
+from conftest import REVIEWS, save_body
 from safetensors.torch import load_file
 from transformers import RobertaConfig, RobertaForMaskedLM
 
@@ -34,7 +34,6 @@ from ftapp.training.examples import (
 from ftapp.training.finetune import FinetuneSettings, finetune, split
 from ftapp.training.initialize import deepen
 from ftapp.training.precision import halved
-from ftapp.training.vocabulary import save_tokenizer, train_vocabulary
 
 SCHEME = LabelScheme()
 
@@ -54,16 +53,7 @@ def reviews() -> list[LabelledReview]:
 
 @pytest.fixture(scope="module")
 def body(tmp_path_factory: pytest.TempPathFactory, reviews: list[LabelledReview]) -> Path:
-    folder = tmp_path_factory.mktemp("body")
-    tokenizer = train_vocabulary([*REVIEWS, *(r.text for r in reviews)], 500, 300)
-    torch.manual_seed(0)
-    config = RobertaConfig(
-        vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=64, max_position_embeddings=130, type_vocab_size=1, pad_token_id=1, initializer_range=0.2,
-    )  # fmt: skip
-    RobertaForMaskedLM(config).save_pretrained(folder)
-    save_tokenizer(tokenizer, folder, 128)
-    return folder
+    return save_body(tmp_path_factory.mktemp("body"), [*REVIEWS, *(r.text for r in reviews)])
 
 
 @pytest.fixture(scope="module")

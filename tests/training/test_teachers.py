@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from transformers import RobertaConfig, RobertaForMaskedLM
+from conftest import save_body
 
 from ftapp.cli import main
 from ftapp.engines.torch import load_model
@@ -18,7 +18,6 @@ from ftapp.tokenizer import Tokenizer
 from ftapp.training import finetune as module
 from ftapp.training.examples import Row, task_frames, unlabelled_rows
 from ftapp.training.finetune import FinetuneSettings, finetune, padded
-from ftapp.training.vocabulary import save_tokenizer, train_vocabulary
 
 REVIEWS = [
     LabelledReview(f"r{i}", f"{words} {i}", (Label(keyword, sentiment, words),), sentiment)
@@ -28,22 +27,9 @@ REVIEWS = [
 QUIET = {"batch_tokens": 64, "dropout": 0.0, "join_share": 0.0, "cut_share": 0.0, "patience": 99}
 
 
-def body_of(folder: Path, texts: list[str]) -> Path:
-    """Write a tiny body with a vocabulary of these texts."""
-    tokenizer = train_vocabulary(texts, 300, 200)
-    torch.manual_seed(0)
-    config = RobertaConfig(
-        vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=64, max_position_embeddings=130, type_vocab_size=1, pad_token_id=1, initializer_range=0.2,
-    )  # fmt: skip
-    RobertaForMaskedLM(config).save_pretrained(folder)
-    save_tokenizer(tokenizer, folder, 128)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def body(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return body_of(tmp_path_factory.mktemp("body"), [*(review.text for review in REVIEWS), *KEYWORDS])
+    return save_body(tmp_path_factory.mktemp("body"), [*(review.text for review in REVIEWS), *KEYWORDS])
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +113,7 @@ def test_teachers_that_do_not_fit_are_refused(body: Path, teacher: Path, tmp_pat
     with pytest.raises(CheckpointError, match="no model in"):
         student("keyword", tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match="another vocabulary"):
-        student("keyword", body_of(tmp_path / "other", ["전혀 다른 글"]))
+        student("keyword", save_body(tmp_path / "other", ["전혀 다른 글"]))
     with pytest.raises(InputError, match="nothing without a teacher"):
         student("keyword", tmp_path, ("색이 예뻐요",))
 
