@@ -17,13 +17,14 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from ftapp.bench.environment import describe
+from ftapp.compress.recover import forward
 from ftapp.text import prepare
 from ftapp.tokenizer import Tokenizer
-from ftapp.training import finetune
 from ftapp.training.corpus import held_out, rated_texts
 from ftapp.training.examples import Row
+from ftapp.training.finetune import FinetuneSettings, label_loss, padded, schedule, shuffled_batches
 
-SETTINGS = finetune.FinetuneSettings("sentiment", epochs=1)
+SETTINGS = FinetuneSettings("sentiment", epochs=1)
 
 
 def rows_of(path: Path, count: int, held: bool, tokenizer: Tokenizer, length: int) -> list[Row]:
@@ -68,15 +69,12 @@ def main() -> None:
     )
     begun = time.monotonic()
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=SETTINGS.weight_decay)
-    batches = finetune.shuffled_batches(train, SETTINGS.batch_tokens, [0])
+    batches = shuffled_batches(train, SETTINGS.batch_tokens, [0])
     model.train()
     for step, batch in enumerate(batches):
-        done = step / len(batches)
-        factor = min(done / SETTINGS.warmup_share, (1 - done) / (1 - SETTINGS.warmup_share))
         for group in optimizer.param_groups:
-            group["lr"] = SETTINGS.learning_rate * max(factor, 0.001)
-        logits, _ = finetune._forward(model, *finetune.padded(batch, tokenizer.pad, arguments.device))
-        loss = finetune._loss(logits, batch, "sentiment")
+            group["lr"] = SETTINGS.learning_rate * schedule(step / len(batches), SETTINGS.warmup_share)
+        loss = label_loss(forward(model, *padded(batch, tokenizer.pad, arguments.device)), batch, "sentiment")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -85,8 +83,8 @@ def main() -> None:
     model.eval()
     right = []
     with torch.inference_mode():
-        for batch in finetune.shuffled_batches(test, SETTINGS.batch_tokens, [0]):
-            logits, _ = finetune._forward(model, *finetune.padded(batch, tokenizer.pad, arguments.device))
+        for batch in shuffled_batches(test, SETTINGS.batch_tokens, [0]):
+            logits = forward(model, *padded(batch, tokenizer.pad, arguments.device))
             right += (logits.argmax(dim=1).cpu().numpy() == np.array([row.target for row in batch])).tolist()
     result = {
         "environment": describe(), "body": arguments.body.name, "trained_on": len(train), "judged_on": len(test),

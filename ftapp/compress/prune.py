@@ -20,8 +20,6 @@ from ftapp.compress.recover import (
     TeachSettings,
     draw_reviews,
     forward,
-    label_loss,
-    padded,
     read_settings,
     read_whole,
     recover,
@@ -33,7 +31,7 @@ from ftapp.engines.heads import cut_heads, narrow, present_heads, pruned_heads
 from ftapp.engines.torch import load_model, take_device
 from ftapp.errors import InputError
 from ftapp.training.examples import Row
-from ftapp.training.finetune import shuffled_batches
+from ftapp.training.finetune import label_loss, padded, shuffled_batches
 
 COLUMN_STEP = 8  # columns are kept in multiples of this many: a matrix of odd width multiplies slower
 

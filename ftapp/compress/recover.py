@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from transformers import PreTrainedModel
 
 from ftapp.checkpoint import Checkpoint
@@ -22,7 +21,7 @@ from ftapp.engines.machine import bf16_pays
 from ftapp.errors import InputError
 from ftapp.reviews import LabelledReview
 from ftapp.training.examples import Example, Row, keyword_rows, read_examples, sentiment_rows
-from ftapp.training.finetune import padded, schedule, shuffled_batches, soft_loss
+from ftapp.training.finetune import label_loss, padded, schedule, shuffled_batches, soft_loss
 
 STEPS_A_LINE = 200  # optimizer steps between two lines of progress
 MOST_CHECKED = 300  # reviews on which the divergence from the full model is measured
@@ -210,12 +209,6 @@ def forward(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> to
         if roberta.supported(model):
             return roberta.first_token_logits(model, ids, mask).float()
         return model(input_ids=ids, attention_mask=mask.long()).logits.float()
-
-
-def label_loss(logits: torch.Tensor, batch: Sequence[Row], half: str) -> torch.Tensor:
-    """Return the mean cross-entropy of the rows' own labels."""
-    target = torch.from_numpy(np.array([row.target for row in batch])).to(logits.device)
-    return binary_cross_entropy_with_logits(logits, target) if half == "keyword" else cross_entropy(logits, target)
 
 
 def state_distance(ours: torch.Tensor, theirs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -247,7 +247,7 @@ def _train(
                 group["lr"] = settings.learning_rate * factor
             ids, mask = padded(batch, pad, device)
             logits, tokens = _forward(model, ids, mask)
-            loss = _loss(logits, batch, settings.task, weights)
+            loss = label_loss(logits, batch, settings.task, weights)
             if teachers:
                 with torch.no_grad():
                     aim = torch.stack([_forward(teacher, ids, mask)[0] for teacher in teachers]).mean(dim=0)
@@ -352,7 +352,7 @@ def _evidence_loss(tokens: torch.Tensor, batch: Sequence[Row], task: str) -> tor
     return loss if task == "keyword" else loss * tokens.shape[-1]
 
 
-def _loss(logits: torch.Tensor, batch: Sequence[Row], task: str, weights: torch.Tensor | None = None) -> torch.Tensor:
+def label_loss(logits: torch.Tensor, batch: Sequence[Row], task: str, weights: torch.Tensor | None = None) -> torch.Tensor:
     """Return the loss of the rows that have labels of their own, 0 where none has."""
     known = [i for i, row in enumerate(batch) if row.target is not None]
     if not known:
@@ -374,7 +374,7 @@ def _validate(
         for batch in shuffled_batches(held, settings.batch_tokens * 2, [0]):
             logits.append(_forward(model, *padded(batch, pad, device))[0].cpu())
             targets += [row.target for row in batch]
-            losses.append(_loss(logits[-1], batch, settings.task).item() * len(batch))
+            losses.append(label_loss(logits[-1], batch, settings.task).item() * len(batch))
     guess, truth = torch.cat(logits).numpy(), np.array(targets)
     loss = sum(losses) / len(held)
     if settings.task == "keyword":

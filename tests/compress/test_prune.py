@@ -25,12 +25,13 @@ from ftapp.compress.prune import (
     make_sparse,
     zero_smallest,
 )
-from ftapp.compress.recover import forward, label_loss, padded, read_whole, rows_of
+from ftapp.compress.recover import forward, read_whole, rows_of
 from ftapp.engines.heads import cut_heads
 from ftapp.engines.torch import TorchEngine, load_model
 from ftapp.errors import InputError
 from ftapp.reviews import LabelledReview
 from ftapp.training.examples import Row
+from ftapp.training.finetune import label_loss, padded
 from ftapp.training.precision import halved
 
 Jobs = Callable[..., Job]

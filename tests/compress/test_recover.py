@@ -14,10 +14,7 @@ from ftapp.compress.recover import (
     distance,
     draw_reviews,
     forward,
-    label_loss,
-    padded,
     read_settings,
-    soft_loss,
     state_distance,
     teach,
     watched,
@@ -26,6 +23,7 @@ from ftapp.engines.torch import load_model
 from ftapp.errors import InputError
 from ftapp.reviews import Label, LabelledReview
 from ftapp.training.examples import Row
+from ftapp.training.finetune import label_loss, padded, soft_loss
 
 ROWS = [Row([0, 30 + i, 40 + i, 50 + i, 2], np.eye(14, dtype=np.float32)[i % 14]) for i in range(12)]
 

@@ -67,13 +67,13 @@ def test_texts_without_labels_are_rows_that_the_teacher_alone_judges(
     body: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Row] = []
-    loss_of = module._loss
+    loss_of = module.label_loss
 
     def watched(logits: torch.Tensor, batch: list[Row], *rest: object) -> torch.Tensor:
         seen.extend(batch)
         return loss_of(logits, batch, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "_loss", watched)
+    monkeypatch.setattr(module, "label_loss", watched)
     settings = FinetuneSettings("keyword", epochs=1, teachers=[str(teacher)], **QUIET)  # type: ignore[arg-type]
     finetune(body, REVIEWS[:10], tmp_path / "student", settings, unlabelled=["색이 늦었어요", "예뻐요"])
     assert sum(row.target is None for row in seen) == 2
@@ -83,8 +83,8 @@ def test_texts_without_labels_are_rows_that_the_teacher_alone_judges(
 def test_rows_without_a_label_are_no_part_of_the_labels_loss() -> None:
     logits = torch.tensor([[9.0, 0.0], [0.0, 9.0]], requires_grad=True)
     rows = [Row([0, 2], 0), Row([0, 2], None)]
-    assert module._loss(logits, rows, "sentiment").item() < 0.01
-    nothing = module._loss(logits, rows[1:], "sentiment")
+    assert module.label_loss(logits, rows, "sentiment").item() < 0.01
+    nothing = module.label_loss(logits, rows[1:], "sentiment")
     nothing.backward()
     assert nothing.item() == 0
     assert not logits.grad.any()  # type: ignore[union-attr]
