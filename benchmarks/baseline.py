@@ -1,6 +1,6 @@
 """TF-IDF of character n-grams and logistic regression on the same labelled reviews: what a pair of models must beat.
 
-    python benchmarks/baseline.py --train FILE... --test FILE [--output JSON]
+    python benchmarks/baseline.py --train FILE... --test FILE... [--output JSON]
 
 Keywords: one-against-rest on the text. Sentiment: on the text, its clauses that hold the evidence being unknown, with the
 keyword crossed into the n-grams, so that the same words may mean different things for different keywords.
@@ -8,6 +8,7 @@ keyword crossed into the n-grams, so that the same words may mean different thin
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,57 +38,71 @@ def crossed(features: csr_matrix, keywords: np.ndarray) -> csr_matrix:
     return hstack(blocks).tocsr()
 
 
-def measure(train: list[LabelledReview], test: list[LabelledReview]) -> dict[str, float]:
-    """Fit on `train` and return the metrics on `test`, by the definitions of `ftapp evaluate`."""
-    index = {keyword: k for k, keyword in enumerate(SCHEME.keywords)}
-    gold = [np.full((len(part), len(index)), -1) for part in (train, test)]
-    for part, table in zip((train, test), gold, strict=True):
-        for i, review in enumerate(part):
-            for label in review.labels:
-                table[i, index[label.keyword]] = label.sentiment
-    texts = [[review.text for review in part] for part in (train, test)]
+@dataclass(frozen=True)
+class Baseline:
+    """The fitted vectorizer and classifiers."""
 
-    words = vectorizer().fit(texts[0])
-    x_train, x_test = words.transform(texts[0]), words.transform(texts[1])
-    keyword_model = OneVsRestClassifier(LogisticRegression(C=20, max_iter=2000, class_weight="balanced"))
-    keyword_model.fit(x_train, gold[0] >= 0)
-    found = keyword_model.predict(x_test) > 0
-    there = gold[1] >= 0
+    words: TfidfVectorizer
+    keyword: OneVsRestClassifier
+    sentiment: LogisticRegression
+    overall: LogisticRegression
 
-    i_train, k_train = np.nonzero(gold[0] >= 0)
-    sentiment_model = LogisticRegression(C=10, max_iter=2000)
-    sentiment_model.fit(crossed(x_train[i_train], k_train), gold[0][i_train, k_train])
-    i_test, k_test = np.nonzero(there | found)
-    guess = np.full_like(gold[1], -1)
-    guess[i_test, k_test] = sentiment_model.predict(crossed(x_test[i_test], k_test))
 
-    overall_model = LogisticRegression(C=10, max_iter=2000).fit(x_train, [review.overall for review in train])
-    exact = (guess == gold[1]) & there & found
-    return {
+def gold_of(reviews: list[LabelledReview]) -> np.ndarray:
+    """Return int [reviews, keywords]: the sentiment of each labelled keyword, -1 for the others."""
+    table = np.full((len(reviews), len(SCHEME.keywords)), -1)
+    for i, review in enumerate(reviews):
+        for label in review.labels:
+            table[i, SCHEME.keywords.index(label.keyword)] = label.sentiment
+    return table
+
+
+def fit(train: list[LabelledReview]) -> Baseline:
+    """Fit all on the reviews."""
+    words = vectorizer()
+    x = words.fit_transform([review.text for review in train])
+    gold = gold_of(train)
+    keyword = OneVsRestClassifier(LogisticRegression(C=20, max_iter=2000, class_weight="balanced")).fit(x, gold >= 0)
+    rows, columns = np.nonzero(gold >= 0)
+    sentiment = LogisticRegression(C=10, max_iter=2000).fit(crossed(x[rows], columns), gold[rows, columns])
+    overall = LogisticRegression(C=10, max_iter=2000).fit(x, [review.overall for review in train])
+    return Baseline(words, keyword, sentiment, overall)
+
+
+def measure(baseline: Baseline, test: list[LabelledReview]) -> dict[str, float]:
+    """Return the metrics on `test`, by the definitions of `ftapp evaluate`."""
+    x = baseline.words.transform([review.text for review in test])
+    gold = gold_of(test)
+    there, found = gold >= 0, baseline.keyword.predict(x) > 0
+    rows, columns = np.nonzero(there | found)
+    guess = np.full_like(gold, -1)
+    guess[rows, columns] = baseline.sentiment.predict(crossed(x[rows], columns))
+    exact = (guess == gold) & there & found
+    seen = there.any(0) | found.any(0)
+    figures = {
         "keyword_micro_f1": f1_score(there, found, average="micro"),
-        "keyword_macro_f1": f1_score(
-            there[:, there.any(0) | found.any(0)], found[:, there.any(0) | found.any(0)], average="macro"
-        ),
-        "sentiment_accuracy": accuracy_score(gold[1][there], guess[there]),
-        "sentiment_macro_f1": f1_score(gold[1][there], guess[there], average="macro"),
+        "keyword_macro_f1": f1_score(there[:, seen], found[:, seen], average="macro"),
+        "sentiment_accuracy": accuracy_score(gold[there], guess[there]),
+        "sentiment_macro_f1": f1_score(gold[there], guess[there], average="macro"),
         "pair_f1": 2 * exact.sum() / (found.sum() + there.sum()),
-        "overall_accuracy": accuracy_score([review.overall for review in test], overall_model.predict(x_test)),
+        "overall_accuracy": accuracy_score([review.overall for review in test], baseline.overall.predict(x)),
     }
+    return {name: round(float(value), 4) for name, value in figures.items()}
 
 
 def main() -> None:
     """Read the files, fit, print and store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", nargs="+", type=Path, required=True)
-    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--test", nargs="+", type=Path, required=True)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    train = [review for path in arguments.train for review in read_labelled(path, SCHEME)]
-    test = read_labelled(arguments.test, SCHEME)
+    train = {path.name: read_labelled(path, SCHEME) for path in arguments.train}
+    baseline = fit([review for reviews in train.values() for review in reviews])
+    tests = {path.name: read_labelled(path, SCHEME) for path in arguments.test}
     result = {
-        "train": {path.name: len(read_labelled(path, SCHEME)) for path in arguments.train},
-        "test": {arguments.test.name: len(test)},
-        "metrics": {name: round(float(value), 4) for name, value in measure(train, test).items()},
+        "train": {name: len(reviews) for name, reviews in train.items()},
+        "test": {name: {"reviews": len(reviews), **measure(baseline, reviews)} for name, reviews in tests.items()},
         "environment": describe(),
     }
     text = json.dumps(result, ensure_ascii=False, indent=2)
