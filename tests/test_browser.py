@@ -98,7 +98,7 @@ def visit(address: str) -> Iterator[Visit]:
 def test_the_pasted_review_stands_on_its_card(visit):
     assert visit.page.locator('.ft-text[dir="auto"]').text_content() == TEXT
     expect(visit.page.get_by_text("전체 만족도").first).to_be_visible()
-    expect(visit.page.locator(".js-plotly-plot").first).to_be_visible()
+    expect(visit.page.locator(".js-plotly-plot").first).to_be_visible(timeout=START * 1000)  # its library is loaded late
     assert not visit.errors
 
 
