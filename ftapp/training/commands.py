@@ -1,4 +1,4 @@
-"""`ftapp pretrain|train|assemble|calibrate|import-csv`: from texts and labels to a model folder."""
+"""`ftapp pretrain|train|cut|assemble|calibrate|import-csv`: from texts and labels to a model folder."""
 
 import logging
 import sys
@@ -25,6 +25,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--hidden", default=256, show_default=True)
 @click.option("--vocabulary", default=8000, show_default=True)
 @click.option("--body", type=PATH, help="Go on from this model, with its shape and vocabulary, instead of from random.")
+@click.option("--widen", is_flag=True, help="Make that body twice as wide first, saying the same.")
 @click.option("--batch-tokens", default=2048, show_default=True, help="Tokens in a step; a GPU wants 32768 or more.")
 @click.option("--learning-rate", default=1e-3, show_default=True)
 @click.option("--dropout", default=0.0, show_default=True)
@@ -32,7 +33,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--device", default="cpu", show_default=True)
 def pretrain(
     sources: tuple[str, ...], output: Path, tokens: int, layers: int, hidden: int, vocabulary: int, body: Path | None,
-    batch_tokens: int, learning_rate: float, dropout: float, seed: int, device: str,
+    widen: bool, batch_tokens: int, learning_rate: float, dropout: float, seed: int, device: str,
 ) -> None:  # fmt: skip
     """Pretrain a small RoBERTa from plain text: vocabulary, subword vectors, masked language modelling."""
     _log_to_stderr()
@@ -42,8 +43,8 @@ def pretrain(
 
     settings = PretrainSettings(
         tokens=tokens, layers=layers, hidden=hidden, heads=max(2, hidden // 64), intermediate=4 * hidden,
-        vocabulary=vocabulary, body=str(body or ""), batch_tokens=batch_tokens, learning_rate=learning_rate, dropout=dropout,
-        seed=seed,
+        vocabulary=vocabulary, body=str(body or ""), widen=widen, batch_tokens=batch_tokens, learning_rate=learning_rate,
+        dropout=dropout, seed=seed,
     )  # fmt: skip
     click.echo(f"wrote {run([TextSource.parse(word) for word in sources], output, settings, device=device)}")
 
@@ -116,6 +117,26 @@ def train(
     unlabelled = [text for file in text_files for text in read_texts(file)]
     settings = FinetuneSettings(task, teachers=[str(folder) for folder in teachers], **options)
     written = finetune(body, reviews, output, settings, validation=held, unlabelled=unlabelled, scheme=scheme, device=device)
+    click.echo(f"wrote {written}")
+
+
+@click.command()
+@click.argument("classifier", type=PATH)
+@click.option("--data", "files", multiple=True, type=PATH, help="Labelled reviews to score columns on; may be given often.")
+@click.option("--drop-layer", "drop_layers", multiple=True, type=int, help="A layer to leave out, from 0; may be given often.")
+@click.option("--columns", default=0, help="Feed-forward columns to keep in each layer  [default: all].")
+@click.option("--rows", "scored_rows", default=512, show_default=True, help="Rows of the data to score them on.")
+@click.option("--output", required=True, type=PATH, help="Folder for the smaller classifier.")
+def cut(
+    classifier: Path, files: tuple[Path, ...], drop_layers: tuple[int, ...], columns: int, scored_rows: int, output: Path
+) -> None:
+    """Cut a fine-tuned classifier down, to teach it again with `ftapp train --body OUTPUT --teacher CLASSIFIER`."""
+    from ftapp.compress.cut import cut as run
+    from ftapp.reviews import read_labelled
+    from ftapp.schema import LabelScheme
+
+    reviews = [review for file in files for review in read_labelled(file, LabelScheme())]
+    written = run(classifier, reviews, output, drop_layers=drop_layers, columns=columns, scored_rows=scored_rows)
     click.echo(f"wrote {written}")
 
 
@@ -193,4 +214,4 @@ def _log_to_stderr() -> None:
     logging.getLogger("gensim").setLevel(logging.WARNING)
 
 
-COMMANDS = (pretrain, train, assemble, calibrate, import_csv)
+COMMANDS = (pretrain, train, cut, assemble, calibrate, import_csv)

@@ -15,6 +15,8 @@ from transformers import PreTrainedModel, RobertaForMaskedLM
 
 from ftapp.errors import InputError
 
+WIDTHS = ("hidden_size", "intermediate_size", "num_attention_heads")
+
 OFFSETS = ((-1, 1, -2, 2), (-1, 1, -3, 3))  # where the heads of the first layers look at first
 PLACE_SCALE = 1.4  # amplitude of the sinusoids, in standard deviations of a word's dimension
 GAIN = 4.0  # sharpness of the first looks
@@ -74,3 +76,32 @@ def deepen(model: PreTrainedModel, layers: int) -> None:
         raise InputError(f"A body of {len(stack)} layers cannot be given {layers}; choose {len(stack)} to {2 * len(stack)}.")
     stack.extend(copy.deepcopy(layer) for layer in list(stack)[len(stack) - more :])
     model.config.num_hidden_layers = layers
+
+
+@torch.no_grad()
+def widen(model: RobertaForMaskedLM) -> RobertaForMaskedLM:
+    """Return a model twice as wide, with twice the heads, that says the same (Net2Net, Chen et al. 2016; for transformers
+    Chen et al. 2022, bert2BERT).
+
+    Every state is there twice, and each copy enters the next layer at half weight, one with noise added and the other with
+    the same noise taken away: it cancels, but the two learn different things from the first step on.
+    """
+    config = copy.deepcopy(model.config)
+    for name in WIDTHS:
+        setattr(config, name, 2 * getattr(config, name))
+    wide = RobertaForMaskedLM(config)
+    weights = model.state_dict()
+    for name, parameter in wide.named_parameters():
+        narrow = weights[name]
+        if parameter.shape == narrow.shape:  # the bias of the vocabulary
+            parameter.copy_(narrow)
+        elif narrow.dim() == 1:
+            parameter.copy_(torch.cat([narrow, narrow]))
+        elif "embeddings" in name:
+            parameter.copy_(torch.cat([narrow, narrow], dim=1))
+        else:
+            noise = torch.randn(2, *narrow.shape) * narrow.std() / 2
+            parameter.copy_(torch.cat([torch.cat([narrow / 2 + n, narrow / 2 - n], dim=1) for n in noise]))
+    for parameter in wide.lm_head.layer_norm.parameters():
+        parameter /= 2  # the table of words it meets next has every column twice
+    return wide

@@ -23,7 +23,7 @@ from ftapp.checkpoint import TOKENIZER_FILES
 from ftapp.engines.machine import bf16_pays
 from ftapp.errors import InputError
 from ftapp.training.corpus import TextSource, read_texts, split_held_out
-from ftapp.training.initialize import initialize, place_size
+from ftapp.training.initialize import initialize, place_size, widen
 from ftapp.training.resume import load_state, save_state
 from ftapp.training.vectors import subword_vectors
 from ftapp.training.vocabulary import save_tokenizer, train_vocabulary
@@ -57,6 +57,7 @@ class PretrainSettings:
     dropout: float = 0.0  # a few passes over the texts leave nothing to overfit
     vector_epochs: int = 2  # skip-gram passes; 0 starts from a random table
     body: str = ""  # folder of a model to go on from, with its shape and vocabulary instead of those above; none: from random
+    widen: bool = False  # make it twice as wide first, saying the same
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -69,6 +70,8 @@ class PretrainSettings:
             )
         if not 0 < self.masked_share < 1:
             raise InputError(f"masked_share={self.masked_share} must lie between 0 and 1.")
+        if self.widen and not self.body:
+            raise InputError("There is nothing to widen: name the body to go on from.")
 
     @property
     def steps(self) -> int:
@@ -142,10 +145,11 @@ def _stream(tokenizer: Tokenizer, texts: Sequence[str], seed: int) -> np.ndarray
 def _model(output: Path, tokenizer: Tokenizer, stream: np.ndarray, settings: PretrainSettings) -> RobertaForMaskedLM:
     torch.manual_seed(settings.seed)
     if settings.body:  # the head of a classifier is left behind, that of the language model begins anew
-        return RobertaForMaskedLM.from_pretrained(
+        model = RobertaForMaskedLM.from_pretrained(
             settings.body, dtype=torch.float32, local_files_only=True,
             hidden_dropout_prob=settings.dropout, attention_probs_dropout_prob=settings.dropout,
         )  # fmt: skip
+        return widen(model) if settings.widen else model
     config = RobertaConfig(
         vocab_size=tokenizer.get_vocab_size(), hidden_size=settings.hidden, num_hidden_layers=settings.layers,
         num_attention_heads=settings.heads, intermediate_size=settings.intermediate, type_vocab_size=1,

@@ -15,7 +15,7 @@ from transformers import RobertaConfig, RobertaForMaskedLM
 from ftapp.errors import InputError
 from ftapp.training import pretrain as module
 from ftapp.training.corpus import TextSource, held_out, read_ratings, read_texts, split_held_out
-from ftapp.training.initialize import initialize
+from ftapp.training.initialize import initialize, widen
 from ftapp.training.pretrain import MASK, SEP, PretrainSettings, draw_rows, mask_units, pretrain, schedule, word_starts
 from ftapp.training.vocabulary import train_vocabulary
 
@@ -177,6 +177,32 @@ def test_unusable_ratings_are_named(tmp_path: Path) -> None:
         read_ratings(path, 4, seed=0)
     with pytest.raises(InputError, match="does not exist"):
         read_ratings(tmp_path / "none.tsv", 50, seed=0)
+
+
+def test_a_widened_body_says_the_same_and_learns_two_things(text_file: Path, tmp_path: Path) -> None:
+    body = pretrain([TextSource(text_file)], tmp_path / "body", TINY)
+    model = RobertaForMaskedLM.from_pretrained(body).eval()
+    wide = widen(model).eval()
+    ids = torch.arange(5, 45).view(2, 20)
+    with torch.inference_mode():
+        torch.testing.assert_close(wide(ids).logits, model(ids).logits, rtol=1e-4, atol=1e-5)
+    config = wide.config
+    assert (config.hidden_size, config.num_attention_heads, config.intermediate_size) == (64, 4, 128)
+    assert wide.lm_head.decoder.weight is wide.roberta.embeddings.word_embeddings.weight
+    wide(ids).logits.logsumexp(dim=-1).sum().backward()
+    query = wide.roberta.encoder.layer[0].attention.self.query.weight.grad
+    assert query is not None
+    assert not torch.allclose(query[:32], query[32:], rtol=1e-2)  # what is there twice does not stay the same
+
+
+def test_a_run_goes_on_from_a_body_made_twice_as_wide(text_file: Path, tmp_path: Path) -> None:
+    body = pretrain([TextSource(text_file)], tmp_path / "body", TINY)
+    settings = replace(TINY, body=str(body), widen=True, tokens=256)
+    output = pretrain([TextSource(text_file)], tmp_path / "wide", settings)
+    assert RobertaForMaskedLM.from_pretrained(output).config.hidden_size == 64
+    pretrain([TextSource(text_file)], output, settings)  # a finished run is found finished
+    with pytest.raises(InputError, match="nothing to widen"):
+        replace(TINY, widen=True)
 
 
 def test_a_run_goes_on_from_a_classifiers_body(text_file: Path, tmp_path: Path, plain_pair: tuple[Path, Path]) -> None:
