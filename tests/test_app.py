@@ -33,7 +33,7 @@ ODD = {
 
 @pytest.fixture
 def app() -> AppTest:
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=180).run()
 
 
 @pytest.fixture
@@ -283,7 +283,7 @@ def test_a_stopped_run_keeps_what_is_done(app, monkeypatch):
 
 
 def test_sessions_share_models_but_not_texts(app, calls):
-    other = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    other = AppTest.from_file(str(ROOT / "app.py"), default_timeout=180).run()
     submit(app, "배송이 늦었어요")
     assert runs.STATE not in other.session_state
     assert not other.text_area(key="analyze_text").value

@@ -83,7 +83,7 @@ def turned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def open_page() -> AppTest:
     """Open the page in a frame like that of app.py in which it is the first: half as many runs."""
-    return AppTest.from_string(FRAME, default_timeout=60).run()
+    return AppTest.from_string(FRAME, default_timeout=180).run()
 
 
 def markup(app: AppTest) -> str:
@@ -103,7 +103,7 @@ def flips_drawn(app: AppTest) -> int:
 
 
 def test_the_page_is_in_the_menu_and_says_how_to_measure_where_nothing_is_stored():
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=180).run()
     app.switch_page("pages/compare.py").run()
     assert not app.exception
     page = markup(app)
