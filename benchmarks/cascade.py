@@ -6,9 +6,10 @@ Each data file is a workload of its own. Two shapes: the given model, and, where
 klue/roberta-small's config and vocabulary, random weights of that shape with a threshold at which about 3 keywords a review
 are found, with ONNX and OpenVINO variants made of them on the spot. Each contender runs in a process of its own, on the same
 reviews, in interleaved rounds; the figure is the median round. Contenders: with exact highlights against the origin's way,
-with fast ones, and without any against the pipeline of transformers (batches of 1 and 32) for the two classifications. A
-variant that has not been made is left out. Beside them what the cores can multiply at most (`ceiling.py`), and the share of
-it that each variant's linear layers reach. Run it while nothing else does.
+with fast ones, and without any against the pipeline of transformers (batches of 1 and 32) for the two classifications; and a
+single pass of the keyword model over one row of 32 tokens. A variant that has not been made is left out. Beside them what the
+cores can multiply at most (`ceiling.py`), and the share of it that each variant's linear layers reach. Run it while nothing
+else does.
 """
 
 import argparse
@@ -45,7 +46,9 @@ CONTENDERS = {  # the first of each task is what the others are compared with
     "exact": EXACT | {f"batched, {variant}": ("exact", variant) for variant in OURS},
     "fast": {"origin, dynamic-int8": ("stock", "dynamic-int8")} | {f"fast, {variant}": ("fast", variant) for variant in OURS},
     "classify": CLASSIFY | {f"ours, {variant}": ("classify", variant) for variant in OURS},
+    "one row": {variant: ("one", variant) for variant in OURS},
 }
+ROW_TOKENS, ROW_SECONDS = 32, 3.0
 INT8 = ("dynamic-int8", "onnx-int8", "openvino-int8", "distilled-int8")
 KEYWORDS_A_REVIEW = 3
 MADE = ("onnx-optimized", "onnx-int8", "openvino-int8")  # of the random weights, before anything is measured
@@ -84,6 +87,8 @@ def choose_reviews(path: Path, count: int) -> list[str]:
 def run_contender(model: Path, way: str, variant: str, texts: list[str]) -> dict[str, object]:
     """Analyze the reviews once after a warm-up; return seconds, counts and what was found."""
     predictor = load(model, variant, "cpu")
+    if way == "one":
+        return one_row(predictor, texts)
     predictor = replace(predictor, manifest=replace(predictor.manifest, highlight="origin"))  # what the other ways can do
     halves = open_checkpoint(model)
     if way == "stock":
@@ -105,6 +110,7 @@ def run_contender(model: Path, way: str, variant: str, texts: list[str]) -> dict
     computed = sum(engine.computed for engine in counted)
     return {
         "seconds": seconds,
+        "reviews": len(texts),
         "forward_passes": sum(engine.passes for engine in counted) or None,
         "tokens_computed": computed or None,
         "operations": sum(
@@ -114,6 +120,23 @@ def run_contender(model: Path, way: str, variant: str, texts: list[str]) -> dict
         "padding_share": round(1 - sum(engine.tokens for engine in counted) / computed, 4) if computed else None,
         "found": found,
     }
+
+
+def one_row(predictor: Predictor, texts: list[str]) -> dict[str, object]:
+    """Return the median seconds of a pass of the keyword model over one row, over several seconds after a warm-up."""
+    frame = predictor.tokenizer.plain_frame()
+    tokens = [token for encoded in predictor.tokenizer.encode([[" ".join(texts)]]) for token in encoded.ids]
+    ids = np.array([frame.wrap(tokens[: frame.room(ROW_TOKENS)])], dtype=np.int64)
+    mask = np.ones_like(ids)
+    for _ in range(5):
+        predictor.keyword_engine.logits(ids, mask)
+    took, until = [], time.perf_counter() + ROW_SECONDS
+    while time.perf_counter() < until:
+        begun = time.perf_counter()
+        predictor.keyword_engine.logits(ids, mask)
+        took.append(time.perf_counter() - begun)
+    counts = {"forward_passes": 1, "tokens_computed": ids.size, "padding_share": 0.0}
+    return {"seconds": statistics.median(took), "reviews": 1, "operations": None, "found": [], **counts}
 
 
 def analyze(predictor: Predictor, way: str, texts: list[str]) -> list[list[tuple]]:
@@ -189,7 +212,7 @@ def compare(model: Path, data: Path, count: int, rounds: int, tasks: list[str]) 
     return {
         "ceiling": limits,
         "tasks": {
-            task: {name: _figures(way, seen, ways, full, limits, count) for name, way in ways.items()}
+            task: {name: _figures(way, seen, ways, full, limits) for name, way in ways.items()}
             for task, ways in contenders.items()
         },
     }
@@ -201,20 +224,23 @@ def _figures(
     ways: dict[str, tuple[str, str]],
     full: list[dict] | None,
     limits: dict[str, dict],
-    count: int,
 ) -> dict[str, object]:
     """Return one contender's figures; `times_as_fast` beside the first contender of its task."""
     runs = seen[way]
     first, base = runs[0], seen[next(iter(ways.values()))]
     seconds = statistics.median(run["seconds"] for run in runs)
-    figures = {
-        "reviews_per_s": round(count / seconds, 3),
-        "seconds": [round(run["seconds"], 3) for run in runs],
+    figures: dict[str, object] = {
+        "reviews_per_s": round(first["reviews"] / seconds, 3),
+        "seconds": [round(run["seconds"], 5) for run in runs],
         "times_as_fast": round(statistics.median(run["seconds"] for run in base) / seconds, 2),
-        "keywords_a_review": round(sum(map(len, first["found"])) / count, 2),
+        **{key: first[key] for key in ("forward_passes", "tokens_computed", "padding_share")},
+    }
+    if way[0] == "one":
+        return figures
+    figures |= {
+        "keywords_a_review": round(sum(map(len, first["found"])) / first["reviews"], 2),
         "labels_as_base": agreement(first["found"], base[0]["found"], 2),
         "labels_as_full": agreement(first["found"], full[0]["found"], 2) if full else None,
-        **{key: first[key] for key in ("forward_passes", "tokens_computed", "padding_share")},
     }
     if way[0] in ("stock", "single", "exact"):
         figures["highlights_as_base"] = agreement(first["found"], base[0]["found"], 4)

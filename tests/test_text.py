@@ -171,6 +171,19 @@ def test_spacing_is_corrected_when_asked_for_and_only_then() -> None:
     assert "".join(word.text for word in corrected.words) == text.replace(" ", "")
 
 
+@pytest.mark.parametrize(
+    ("typed", "corrected"),
+    [
+        ("면도 탄탄 좋아요", "면도 탄탄 좋아요"),
+        ("고무줄이 짱짱 하네요", "고무줄이 짱짱하네요"),
+        ("품이 낙낙하고천이톡톡해요", "품이 낙낙하고 천이 톡톡해요"),
+        ("허리가 쭉쭉늘어나요", "허리가 쭉쭉 늘어나요"),
+    ],
+)
+def test_a_doubled_syllable_said_of_cloth_stays_one_word(typed: str, corrected: str) -> None:
+    assert " ".join(word.text for word in prepare(typed).words) == corrected
+
+
 # Sentences
 
 
