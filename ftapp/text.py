@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from kiwipiepy import Kiwi
 
 HIDDEN = ("Cc", "Cf", "Cs")  # categories without a glyph: control, format, surrogate
-# Doubled syllables that reviews say of cloth and fit; the analyser knows them in some places only and spaces 탄 탄, 짱짱 하다.
-DOUBLED = ("낙낙", "딱딱", "은은", "짱짱", "쫀쫀", "쫙쫙", "쭉쭉", "축축", "탄탄", "톡톡")
+# Words of shopping reviews that the analyser knows in some places only: it spaces 탄 탄, 짱짱 하다, 기 장, 보 풀.
+DOUBLED = ("낙낙", "딱딱", "은은", "짱짱", "쫀쫀", "쫙쫙", "쭉쭉", "축축", "탄탄", "톡톡")  # roots: 하다 is written to them
+NOUNS = ("기장", "길이감", "넥라인", "두께감", "밑단", "박음질", "밴딩", "보풀", "색감", "스판", "실밥", "어깨선", "원단")
+
 
 _kiwi_lock = threading.Lock()
 
@@ -195,6 +197,7 @@ def _kiwi() -> "Kiwi":
     from kiwipiepy import Kiwi
 
     kiwi = Kiwi(num_workers=1, load_multi_dict=False)
-    for word in DOUBLED:
-        kiwi.add_user_word(word, "XR")  # a root: 하다 is written to it
+    for words, tag in ((DOUBLED, "XR"), (NOUNS, "NNG")):
+        for word in words:
+            kiwi.add_user_word(word, tag)
     return kiwi

@@ -178,9 +178,12 @@ def test_spacing_is_corrected_when_asked_for_and_only_then() -> None:
         ("고무줄이 짱짱 하네요", "고무줄이 짱짱하네요"),
         ("품이 낙낙하고천이톡톡해요", "품이 낙낙하고 천이 톡톡해요"),
         ("허리가 쭉쭉늘어나요", "허리가 쭉쭉 늘어나요"),
+        ("반 덮는 기장 마음에 들어요", "반 덮는 기장 마음에 들어요"),
+        ("세탁했더니보풀이 생겼고 밑단 다 젖음", "세탁했더니 보풀이 생겼고 밑단 다 젖음"),
+        ("없어요~숏기장도 있어요", "없어요~숏 기장도 있어요"),
     ],
 )
-def test_a_doubled_syllable_said_of_cloth_stays_one_word(typed: str, corrected: str) -> None:
+def test_words_of_shopping_reviews_stay_whole(typed: str, corrected: str) -> None:
     assert " ".join(word.text for word in prepare(typed).words) == corrected
 
 
