@@ -21,7 +21,6 @@ HIDDEN = ("Cc", "Cf", "Cs")  # categories without a glyph: control, format, surr
 DOUBLED = ("낙낙", "딱딱", "은은", "짱짱", "쫀쫀", "쫙쫙", "쭉쭉", "축축", "탄탄", "톡톡")  # roots: 하다 is written to them
 NOUNS = ("기장", "길이감", "넥라인", "두께감", "밑단", "박음질", "밴딩", "보풀", "색감", "스판", "실밥", "어깨선", "원단")
 
-
 _kiwi_lock = threading.Lock()
 
 
