@@ -18,8 +18,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +32,7 @@ from pipeline import Pipelines
 
 from ftapp.bench.environment import describe
 from ftapp.checkpoint import Manifest, open_checkpoint, write_checkpoint
-from ftapp.engines import Engine
+from ftapp.engines import Engine, StreamingEngine
 from ftapp.predictor import Predictor, load
 from ftapp.reviews import read_labelled, read_texts, write_text
 from ftapp.variants import VARIANTS, read_recipe
@@ -48,6 +50,7 @@ CONTENDERS = {  # the first of each task is what the others are compared with
     "classify": CLASSIFY | {f"ours, {variant}": ("classify", variant) for variant in OURS},
     "one row": {variant: ("one", variant) for variant in OURS},
 }
+OTHERS = ("stock", "single", "pipeline-32", "pipeline-1")  # always there, whichever variants are asked for
 ROW_TOKENS, ROW_SECONDS = 32, 3.0
 INT8 = ("dynamic-int8", "onnx-int8", "openvino-int8", "distilled-int8")
 KEYWORDS_A_REVIEW = 3
@@ -63,18 +66,33 @@ class CountingEngine:
     passes: int = 0
     tokens: int = 0
     computed: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def labels(self) -> int:
         """Labels of the engine inside."""
         return self.engine.labels
 
+    @property
+    def streams(self) -> int:
+        """Streams of the engine inside."""
+        return self.engine.streams if isinstance(self.engine, StreamingEngine) else 1
+
+    def stream_logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Count a batch and compute it in a stream."""
+        return self.count(self.engine.stream_logits, ids, mask)
+
     def logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Count a batch and compute it."""
-        self.passes += 1
-        self.tokens += int(mask.sum())
-        self.computed += mask.size
-        return self.engine.logits(ids, mask)
+        return self.count(self.engine.logits, ids, mask)
+
+    def count(self, compute: Callable[[np.ndarray, np.ndarray], np.ndarray], ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Count a batch and compute it in one of the engine's ways."""
+        with self.lock:
+            self.passes += 1
+            self.tokens += int(mask.sum())
+            self.computed += mask.size
+        return compute(ids, mask)
 
 
 def choose_reviews(path: Path, count: int) -> list[str]:
@@ -163,8 +181,11 @@ def operations_a_token(folder: Path) -> float:
     return (config["num_hidden_layers"] - 1) * layer + 2 * 2 * hidden**2
 
 
-def random_klue(klue: Path, folder: Path, texts: list[str]) -> Path:
-    """Write random weights of klue/roberta-small's shape as a model folder that finds about 3 keywords a review."""
+def random_klue(klue: Path, folder: Path, texts: list[str], variants: list[str]) -> Path:
+    """Write random weights of klue/roberta-small's shape as a model folder that finds about 3 keywords a review.
+
+    Of `variants` those in MADE are made of it.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -187,19 +208,21 @@ def random_klue(klue: Path, folder: Path, texts: list[str]) -> Path:
         folder.with_name("klue-small"), checkpoint.keyword, checkpoint.sentiment, replace(manifest, threshold=threshold)
     )
     labelled = read_labelled(LABELLED, manifest.scheme)
-    for variant in MADE:
+    for variant in [v for v in MADE if v in variants]:
         compress(model, variant, train=labelled[100:400], check=labelled[:20], say=partial(print, file=sys.stderr))
     return model
 
 
-def compare(model: Path, data: Path, count: int, rounds: int, tasks: list[str]) -> dict[str, object]:
-    """Run every contender of each task in interleaved rounds and return their figures and ratios."""
+def compare(model: Path, data: Path, count: int, rounds: int, tasks: list[str], variants: list[str]) -> dict[str, object]:
+    """Run the contenders of each task that are ours in one of `variants`, or what these are compared with, in interleaved
+    rounds, and return their figures and ratios.
+    """
     checkpoint = open_checkpoint(model)
     config = json.loads((checkpoint.keyword / "config.json").read_text(encoding="utf-8"))
     limits = ceilings(config["hidden_size"], config["intermediate_size"])
-    made = [v for v in OURS if not VARIANTS[v].stored or (checkpoint.folder and read_recipe(checkpoint.folder, v))]
+    made = [v for v in variants if not VARIANTS[v].stored or (checkpoint.folder and read_recipe(checkpoint.folder, v))]
     contenders = {
-        task: {name: way for name, way in CONTENDERS[task].items() if way[1] in made} for task in tasks
+        task: {name: way for name, way in CONTENDERS[task].items() if way[1] in made or way[0] in OTHERS} for task in tasks
     }  # fmt: skip
     seen: dict[tuple[str, str], list[dict]] = {way: [] for ways in contenders.values() for way in ways.values()}
     for number in range(rounds):
@@ -266,6 +289,7 @@ def main() -> None:
     parser.add_argument("--reviews", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--task", choices=list(CONTENDERS), action="append", help="may be given often [default: all]")
+    parser.add_argument("--variant", choices=OURS, action="append", help="of ours; may be given often [default: all]")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -274,7 +298,7 @@ def main() -> None:
         texts = choose_reviews(files[0], arguments.reviews)
         print(json.dumps(run_contender(arguments.model, *arguments.child, texts), ensure_ascii=False))
         return
-    tasks = arguments.task or list(CONTENDERS)
+    tasks, variants = arguments.task or list(CONTENDERS), arguments.variant or list(OURS)
     workloads = {}
     for data in files:
         texts = choose_reviews(data, arguments.reviews)
@@ -282,13 +306,17 @@ def main() -> None:
         shapes = {"bundled": arguments.model}
         with tempfile.TemporaryDirectory() as temporary:
             if arguments.klue:
-                shapes["klue-roberta-small, random weights"] = random_klue(arguments.klue, Path(temporary) / "plain", texts)
+                shapes["klue-roberta-small, random weights"] = random_klue(
+                    arguments.klue, Path(temporary) / "plain", texts, variants
+                )
             workloads[data.name] = {
                 "reviews": len(texts),
                 "rounds": arguments.rounds,
                 "characters_mean": round(statistics.mean(lengths), 1),
                 "characters_max": max(lengths),
-                "shapes": {name: compare(model, data, len(texts), arguments.rounds, tasks) for name, model in shapes.items()},
+                "shapes": {
+                    name: compare(model, data, len(texts), arguments.rounds, tasks, variants) for name, model in shapes.items()
+                },
             }
     result = {"environment": describe(), "workloads": workloads}
     text = json.dumps(result, ensure_ascii=False, indent=2)

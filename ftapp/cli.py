@@ -74,12 +74,12 @@ def analyze(
     else:
         reviews = sys.stdin.buffer.read().decode("utf-8-sig", errors="replace").splitlines()
     from ftapp.console import show
-    from ftapp.predictor import load
+    from ftapp.predictor import CHUNK, load
 
     highlights = _highlights(no_highlight, fast_highlight)
     predictor = load(_model(model), variant, device)
-    for start in range(0, len(reviews), 64):
-        for analysis in predictor.analyze(reviews[start : start + 64], highlights):
+    for start in range(0, len(reviews), CHUNK):
+        for analysis in predictor.analyze(reviews[start : start + CHUNK], highlights):
             if as_json:
                 click.echo(json.dumps(analysis.to_dict(), ensure_ascii=False))
             else:

@@ -1,8 +1,12 @@
 """Many token rows, few forward passes, and every result back in its place."""
 
+import threading
+import time
+from itertools import combinations
+
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ftapp import batching
@@ -107,6 +111,32 @@ def test_short_rows_share_batches_and_long_ones_go_first() -> None:
     assert batching.plan(groups, 20) == [[(1, 0), (3, 0)], [(0, 0), (2, 0)]]
 
 
+def test_batches_are_cut_where_padding_would_cost_more_than_another_pass() -> None:
+    apart = [[[5] * 100]] * 2 + [[[5] * (100 - batching.PASS_COST)]] * 2
+    assert batching.plan(apart, 1000) == [[(0, 0), (1, 0)], [(2, 0), (3, 0)]]
+    near = [[[5] * 100]] * 2 + [[[5] * (100 - batching.PASS_COST // 4)]] * 2
+    assert batching.plan(near, 1000) == [[(0, 0), (1, 0), (2, 0), (3, 0)]]
+
+
+@given(st.lists(st.integers(1, 90), min_size=1, max_size=7), st.integers(1, 300))
+def test_no_other_way_to_cut_costs_less(lengths: list[int], budget: int) -> None:
+    lengths.sort(reverse=True)
+
+    def cost(cuts: list[int]) -> float:
+        """Return what the batches that begin at `cuts` cost, infinite where one is over the budget."""
+        total = 0.0
+        for begin, end in zip(cuts, [*cuts[1:], len(lengths)], strict=True):
+            tokens = lengths[begin] * (end - begin)
+            total += tokens + batching.PASS_COST if tokens <= budget or end == begin + 1 else float("inf")
+        return total
+
+    planned = batching.plan([[[5] * length] for length in lengths], budget)
+    begins = [batch[0][0] for batch in planned]
+    inner = range(1, len(lengths))
+    ways = [[0, *cuts] for count in range(len(lengths)) for cuts in combinations(inner, count)]
+    assert cost(begins) == min(map(cost, ways))
+
+
 def test_the_engine_sees_padded_rows_and_a_mask_over_them() -> None:
     engine = RowEngine()
     run([[[7, 8, 9]], [[5]]], 100, engine)
@@ -175,3 +205,56 @@ def test_sigmoid_and_softmax_are_the_textbooks() -> None:
     table = np.stack([logits, logits + 100])
     expected = np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum()
     np.testing.assert_allclose(batching.softmax(table), [expected, expected], rtol=1e-6)
+
+
+class StreamEngine(RowEngine):
+    """A model of two streams; it keeps how many rows each of its two ways was given, in how many threads at a time."""
+
+    streams = 2
+
+    def __init__(self) -> None:
+        """Start without batches."""
+        super().__init__()
+        self.aside, self.inside, self.most = [], 0, 0
+        self._lock = threading.Lock()
+
+    def stream_logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Return float32 [rows, 3], the later batches sooner."""
+        with self._lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            self.aside.append(len(ids))
+        time.sleep(0.001 * ids.shape[1])
+        with self._lock:
+            self.inside -= 1
+        return RowEngine().logits(ids, mask)
+
+
+@settings(max_examples=20)
+@given(GROUPS, BUDGETS)
+def test_streams_change_no_result(groups: list[list[list[int]]], budget: int) -> None:
+    engine = StreamEngine()
+    for result, plain in zip(run(groups, budget, engine), run(groups, budget), strict=True):
+        np.testing.assert_array_equal(result.rows, plain.rows)
+        np.testing.assert_array_equal(result.reference, plain.reference)
+    planned = len(batching.plan(groups, budget))
+    assert (len(engine.aside), len(engine.batches)) == (planned - planned % 2, planned % 2)
+    assert engine.most <= 2
+
+
+def test_streams_run_side_by_side() -> None:
+    engine = StreamEngine()
+    run([[[5] * 10]] * 4, 10, engine)
+    assert engine.most == 2
+
+
+def test_what_stops_the_work_stops_the_streams() -> None:
+    engine = StreamEngine()
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        batching.run(engine, [[[5] * 10]] * 40, pad=PAD, budget=10, after_batch=stop)
+    assert engine.inside == 0
+    assert len(engine.aside) < 10

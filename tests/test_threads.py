@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from threading import Barrier
 from typing import TypeVar
 
 import numpy as np
+import pytest
 from conftest import REVIEWS, assert_same
 
+import ftapp
 from ftapp.predictor import Predictor
 from ftapp.schema import Analysis, SentimentResult
 from ftapp.text import prepare
@@ -37,8 +40,10 @@ def texts_of(number: int) -> list[list[str]]:
     return [turned[:1], turned[: 1 + number % 3], [LONG[: 5 * (number + 1)], "", turned[0]]]
 
 
-def test_sixteen_threads_get_the_answers_of_one(predictor: Predictor) -> None:
-    predictor = replace(predictor, budget=512)  # many batches, so that the threads take turns
+@pytest.mark.parametrize("cores", [1, 3])
+def test_sixteen_threads_get_the_answers_of_one(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
+    monkeypatch.setattr("ftapp.engines.torch.granted_cores", lambda: cores)
+    predictor = replace(ftapp.load(tiny_model, device="cpu"), budget=512)  # many batches, so that the threads take turns
     expected = [[predictor.analyze(texts) for texts in texts_of(number)] for number in range(THREADS)]
     answers = at_once(lambda number: [predictor.analyze(texts) for texts in texts_of(number)])
     for calls, expected_calls in zip(answers, expected, strict=True):

@@ -20,12 +20,14 @@ from ftapp.engines.torch import load_model, take_device
 from ftapp.errors import InputError
 from ftapp.training.examples import Example, cut_examples, join_examples
 
+LEAST_LAYERS = 3  # a student of two layers of a model of four learned too little of it
+
 
 @dataclass(frozen=True)
 class DistilSettings(TeachSettings):
     """Settings of distillation; stored in its recipe."""
 
-    layers: int = 0  # of the student; 0: half of the teacher's
+    layers: int = 0  # of the student; 0: `default_layers` of the teacher's
     epochs: int = 2
     most_reviews: int = 2000  # with the two epochs some ten minutes on two cores
     learning_rate: float = 5e-4
@@ -62,7 +64,7 @@ def make_distilled(job: Job) -> Made:
     for half, folder in job.halves.items():
         teacher = load_model(folder).to(device)
         of = teacher.config.num_hidden_layers
-        picked = evenly_spaced(of, settings.layers or max(1, of // 2))
+        picked = evenly_spaced(of, settings.layers or default_layers(of))
         job.say(f"{half}: a student of {len(picked)} layers, its teacher has {of}")
         student = make_student(teacher, picked)
         checks[half] = recover(job, half, student, teacher, examples_of_epoch, settings, matched_layers(of, len(picked)))
@@ -72,6 +74,11 @@ def make_distilled(job: Job) -> Made:
         "labels (Hinton et al. 2015) and hidden states (Jiao et al. 2020) on whole, cut and joined training reviews"
     )
     return Made(method, {**asdict(settings), "students": students}, checks)
+
+
+def default_layers(of: int) -> int:
+    """Return half of the layers, but LEAST_LAYERS where a model has more than those."""
+    return max(1, of // 2, min(of - 1, LEAST_LAYERS))
 
 
 def evenly_spaced(of: int, count: int) -> list[int]:

@@ -1,7 +1,7 @@
 """One small interface, token ids in, float32 logits out, and what implements it. Engines never know reviews."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,6 +15,17 @@ class Engine(Protocol):
 
     def logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Return float32 [rows, labels] for int64 [rows, length] token ids and attention mask."""
+        ...
+
+
+@runtime_checkable
+class StreamingEngine(Engine, Protocol):
+    """An engine that computes `streams` batches side by side faster than one after the other, where there are more than one."""
+
+    streams: int
+
+    def stream_logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Return what `logits` does, from a share of the cores; for `streams` threads that call at a time."""
         ...
 
 

@@ -3,6 +3,9 @@
 import math
 import os
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +24,27 @@ def granted_cores() -> int:
         if limit.isdigit() and period.isdigit():
             cores = min(cores, math.ceil(int(limit) / int(period)))
     return max(1, cores)
+
+
+class Gate:
+    """Room for so many at a time: a batch on a share of the cores takes one place, a batch on all of them every place."""
+
+    def __init__(self, size: int) -> None:
+        """Begin with all places free."""
+        self.size = size
+        self._turn = threading.Lock()  # who waits for places is not overtaken
+        self._free = threading.Semaphore(size)
+
+    @contextmanager
+    def take(self, places: int) -> Iterator[None]:
+        """Hold so many places inside the block; waits until they are free."""
+        with self._turn:
+            for _ in range(places):
+                self._free.acquire()
+        try:
+            yield
+        finally:
+            self._free.release(places)
 
 
 @cache

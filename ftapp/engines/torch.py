@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from ftapp.engines import roberta
 from ftapp.engines.heads import PrunedRoberta
-from ftapp.engines.machine import bf16_pays, granted_cores, int8_pays
+from ftapp.engines.machine import Gate, bf16_pays, granted_cores, int8_pays
 from ftapp.errors import CheckpointError, InputError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 KNOWN_BUFFERS = ("position_ids", "token_type_ids")  # buffers that old versions of transformers saved with the weights
 FORMATS = {"full": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "dynamic-int8": torch.float32}
+MOST_STREAMS = 4  # batches at a time: each holds memory
 WIDE = 512  # hidden size from which oneDNN's int8 kernels win: 0.9 of the time at 768, 1.15 at 256
 _KERNELS = threading.Lock()  # torch's choice of quantized kernels belongs to the process
 
@@ -30,7 +31,8 @@ _KERNELS = threading.Lock()  # torch's choice of quantized kernels belongs to th
 class TorchEngine:
     """A `*ForSequenceClassification` folder on CPU or CUDA.
 
-    One batch at a time: a second caller waits for one batch, not for a whole analysis, and the cores are not shared out.
+    One batch at a time on all cores, or `streams` of them on a share of the cores each, which is faster where there are many
+    (by 5% to 20% with two cores): a second caller waits for one batch, not for a whole analysis.
     """
 
     def __init__(self, folder: Path, format: str = "full", device: str = "auto") -> None:
@@ -41,7 +43,9 @@ class TorchEngine:
         """
         self.device = take_device(device)
         check_format(format, self.device)
-        self._lock = threading.Lock()
+        self._cores = granted_cores() if self.device.type == "cpu" else 1
+        self.streams = min(self._cores, MOST_STREAMS)
+        self._gate = Gate(self.streams)
         model = load_model(folder)
         self._short = roberta.supported(model)
         if self._short:
@@ -53,8 +57,19 @@ class TorchEngine:
 
     def logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Return float32 [rows, labels] for int64 [rows, length] token ids and attention mask."""
+        with self._gate.take(self.streams):
+            return self._compute(ids, mask, self._cores)
+
+    def stream_logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Return the same from a share of the cores, for `streams` threads that call at a time."""
+        with self._gate.take(1):
+            return self._compute(ids, mask, self._cores // self.streams)
+
+    def _compute(self, ids: np.ndarray, mask: np.ndarray, threads: int) -> np.ndarray:
+        if self.device.type == "cpu" and torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)  # of the thread that calls; one that was never told has what was told last
         rows, keep = torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
-        with self._lock, torch.inference_mode():
+        with torch.inference_mode():
             if self._short:
                 logits = roberta.first_token_logits(self._model, rows, None if mask.all() else keep.bool())
             else:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
 from ftapp.checkpoint import Manifest, open_checkpoint, write_checkpoint
-from ftapp.compress.distil import evenly_spaced, make_distilled, make_student, matched_layers
+from ftapp.compress.distil import default_layers, evenly_spaced, make_distilled, make_student, matched_layers
 from ftapp.compress.job import Job
 from ftapp.compress.recover import read_whole, rows_of
 from ftapp.engines.heads import cut_heads
@@ -45,8 +45,8 @@ def test_a_student_is_shallower_smaller_and_an_ordinary_folder(make_job: Jobs, d
     made = make_distilled(job)
     for half, source in job.halves.items():
         folder = job.output / half
-        assert json.loads((folder / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"] == 2
-        assert made.parameters["students"][half] == {"layers": 2, "teacher_layers": 4, "started_from": [0, 3]}
+        assert json.loads((folder / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"] == 3
+        assert made.parameters["students"][half] == {"layers": 3, "teacher_layers": 4, "started_from": [0, 2, 3]}
         assert (folder / "model.safetensors").stat().st_size < (source / "model.safetensors").stat().st_size
         count = made.checks[half]["parameters"]
         assert count["variant"] == sum(value.numel() for value in load_file(folder / "model.safetensors").values())
@@ -61,14 +61,14 @@ def test_a_student_is_shallower_smaller_and_an_ordinary_folder(make_job: Jobs, d
 
 
 def test_an_untaught_student_has_the_teacher_s_weights(make_job: Jobs, deep_model: Path) -> None:
-    job = make_job(model=deep_model, epochs=0, layers=3)
+    job = make_job(model=deep_model, epochs=0, layers=2)
     make_distilled(job)
     for half, source in job.halves.items():
         teacher, student = (load_file(folder / "model.safetensors") for folder in (source, job.output / half))
         for name, value in student.items():
             parts = name.split(".")
             if "layer" in parts:
-                parts[3] = str((0, 2, 3)[int(parts[3])])
+                parts[3] = str((0, 3)[int(parts[3])])
             assert torch.equal(value, teacher[".".join(parts)]), name
 
 
@@ -83,7 +83,7 @@ def test_hidden_states_come_nearer_when_they_are_asked_to(make_job: Jobs, deep_m
     distances = {}
     for weight in (0.0, 10.0):
         job = make_job(
-            f"student-{weight}", deep_model, epochs=10, learning_rate=2e-3, batch_tokens=128, hidden_weight=weight,
+            f"student-{weight}", deep_model, layers=2, epochs=10, learning_rate=2e-3, batch_tokens=128, hidden_weight=weight,
             most_reviews=16, join_share=0, cut_share=0,
         )  # fmt: skip
         make_distilled(job)
@@ -130,6 +130,11 @@ def test_a_student_starts_from_evenly_spaced_layers(of: int, count: int, layers:
 )
 def test_the_last_layers_are_matched_and_the_others_evenly(of: int, count: int, pairs: list[tuple[int, int]]) -> None:
     assert matched_layers(of, count) == pairs
+
+
+@pytest.mark.parametrize(("of", "count"), [(1, 1), (2, 1), (3, 2), (4, 3), (6, 3), (12, 6)])
+def test_a_student_has_half_of_the_layers_but_not_too_few(of: int, count: int) -> None:
+    assert default_layers(of) == count
 
 
 @pytest.mark.parametrize("layers", [3, -1])

@@ -1,7 +1,10 @@
 """What the machine says that it grants."""
 
 import os
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,3 +96,54 @@ def test_bf16_pays_on_a_gpu_that_says_so(monkeypatch: pytest.MonkeyPatch, device
 def test_int8_pays_on_a_cpu_that_has_the_instructions(monkeypatch: pytest.MonkeyPatch, flags: set[str], pays: bool) -> None:
     monkeypatch.setattr(machine, "cpu_flags", lambda: frozenset(flags))
     assert machine.int8_pays() is pays
+
+
+def test_a_gate_lets_in_as_many_as_it_has_places() -> None:
+    gate, inside, most, lock = machine.Gate(3), 0, 0, threading.Lock()
+
+    def visit(places: int) -> None:
+        nonlocal inside, most
+        with gate.take(places):
+            with lock:
+                inside += places
+                most = max(most, inside)
+            time.sleep(0.001)
+            with lock:
+                inside -= places
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(visit, [1, 3, 2] * 40))
+    assert (inside, most) == (0, 3)
+
+
+def test_who_waits_for_every_place_is_not_overtaken() -> None:
+    gate, order = machine.Gate(2), []
+    first, second = gate.take(1), gate.take(1)
+    first.__enter__()
+    second.__enter__()
+
+    def visit(places: int) -> None:
+        with gate.take(places):
+            order.append(places)
+
+    whole = threading.Thread(target=visit, args=(2,))
+    whole.start()
+    while not gate._turn.locked():
+        time.sleep(0.001)
+    later = threading.Thread(target=visit, args=(1,))
+    later.start()
+    first.__exit__(None, None, None)
+    later.join(0.02)
+    assert order == []
+    second.__exit__(None, None, None)
+    whole.join()
+    later.join()
+    assert order == [2, 1]
+
+
+def test_an_error_gives_the_places_back() -> None:
+    gate = machine.Gate(2)
+    with pytest.raises(KeyboardInterrupt), gate.take(2):
+        raise KeyboardInterrupt
+    with gate.take(2):
+        pass

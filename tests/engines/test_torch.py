@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -309,6 +310,26 @@ def test_torch_uses_the_granted_cores(plain_pair: Pair, monkeypatch: pytest.Monk
         monkeypatch.setattr(torch_engine, "granted_cores", lambda cores=cores: cores)
         TorchEngine(plain_pair[0], device="cpu")
         assert torch.get_num_threads() == cores
+
+
+@pytest.mark.parametrize(("cores", "streams", "each"), [(1, 1, 1), (2, 2, 1), (3, 3, 1), (9, 4, 2)])
+def test_streams_share_the_cores_and_answer_as_all_cores_do(
+    plain_pair: Pair, batch: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch, cores: int, streams: int, each: int
+) -> None:
+    monkeypatch.setattr(torch_engine, "granted_cores", lambda: cores)
+    engine = TorchEngine(plain_pair[0], device="cpu")
+    assert engine.streams == streams
+
+    def stream(number: int) -> tuple[np.ndarray, int]:
+        return engine.stream_logits(*batch), torch.get_num_threads()
+
+    expected = engine.logits(*batch)
+    with ThreadPoolExecutor(streams) as pool:
+        for logits, threads in pool.map(stream, range(8)):
+            np.testing.assert_allclose(logits, expected, atol=1e-5)
+            assert threads == each
+    with ThreadPoolExecutor(1) as pool:  # a thread that was born when the last to set a number had set another
+        assert pool.submit(lambda: (engine.logits(*batch), torch.get_num_threads())).result()[1] == cores
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
