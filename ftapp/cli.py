@@ -123,7 +123,7 @@ def evaluate(
 @click.argument("model")
 @click.option("--variants", default="all", show_default=True, metavar="NAME,...", help="What to measure.")
 @click.option("--data", type=commands.PATH, help=f"Labelled reviews (JSON Lines).  [default: {DEFAULT_TEST}]")
-@click.option("--reviews", type=int, help="Reviews for quality and throughput, of all lengths.  [default: all, and 64]")
+@click.option("--reviews", default=200, show_default=True, help="Reviews of all lengths for quality; 0 for all there are.")
 @click.option("--repeats", default=3, show_default=True, help="Rounds in which every variant is measured once.")
 @click.option("--runs", default=50, show_default=True, help="Runs of one review, at least.")
 @click.option("--seconds", default=2.0, show_default=True, help="Seconds for each figure of speed, at least.")
@@ -131,7 +131,7 @@ def evaluate(
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--output", type=commands.PATH, help="Where to write all figures, of every round, as JSON.")
 def bench(
-    model: str, variants: str, data: Path | None, reviews: int | None, repeats: int, runs: int, seconds: float,
+    model: str, variants: str, data: Path | None, reviews: int, repeats: int, runs: int, seconds: float,
     no_highlight: bool, device: str, output: Path | None,
 ) -> None:  # fmt: skip
     """Measure variants of a model, each in a process of its own: speed, memory, size and quality."""
@@ -151,7 +151,7 @@ def bench(
     def progress(done: int, total: int, name: str) -> None:
         click.echo(f"{done + 1}/{total} {name}", err=True)
 
-    settings = BenchSettings(repeats, runs, seconds, reviews, not no_highlight, device)
+    settings = BenchSettings(repeats, runs, seconds, reviews or None, not no_highlight, device)
     with interrupts() as stopped:
         result = measure(model, choose(variants), data=data, settings=settings, progress=progress, stopped=stopped)
     if output:

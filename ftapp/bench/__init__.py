@@ -62,7 +62,7 @@ def bench(
     checkpoint = open_checkpoint(model)
     labelled = read_labelled(data, checkpoint.manifest.scheme)
     judged = labelled if settings.reviews is None else spread(labelled, settings.reviews)
-    mixed = spread(labelled, settings.reviews or MIXED)
+    mixed = spread(labelled, min(settings.reviews or MIXED, MIXED))
     one = typical(labelled)
 
     seen = {name: _look_up(checkpoint, name) for name in names}

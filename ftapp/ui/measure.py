@@ -17,7 +17,7 @@ from ftapp.ui.measured import Results, read_results
 log = logging.getLogger(__name__)
 
 QUICK = BenchSettings(repeats=1, runs=20, seconds=0.5, reviews=100)
-THOROUGH = BenchSettings()
+THOROUGH = BenchSettings(reviews=None)
 
 Progress = Callable[[int, int, str], None]
 Work = Callable[[Progress, Callable[[], bool]], dict[str, Any]]
