@@ -18,7 +18,8 @@ class BenchSettings:
 
     `repeats` rounds run every variant once each, so that machine drift hits all alike. A latency is taken over at least
     `runs` runs and `seconds` seconds, a throughput over at least one pass and `seconds`. `reviews` limits those that quality
-    is measured on, all where it is None, and throughput too, which takes MIXED at most. Without `highlights` nothing is measured with them.
+    is measured on, all where it is None, and throughput too, which takes MIXED at most. Without `highlights` nothing is
+    measured with them.
     """
 
     repeats: int = 3
