@@ -26,6 +26,9 @@ def granted_cores() -> int:
     return max(1, cores)
 
 
+MOST_STREAMS = 4  # batches side by side: each holds memory
+
+
 class Gate:
     """Room for so many at a time: a batch on a share of the cores takes one place, a batch on all of them every place."""
 

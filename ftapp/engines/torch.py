@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from ftapp.engines import roberta
 from ftapp.engines.heads import PrunedRoberta
-from ftapp.engines.machine import Gate, bf16_pays, granted_cores, int8_pays
+from ftapp.engines.machine import MOST_STREAMS, Gate, bf16_pays, granted_cores, int8_pays
 from ftapp.errors import CheckpointError, InputError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 KNOWN_BUFFERS = ("position_ids", "token_type_ids")  # buffers that old versions of transformers saved with the weights
 FORMATS = {"full": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "dynamic-int8": torch.float32}
-MOST_STREAMS = 4  # batches at a time: each holds memory
 WIDE = 512  # hidden size from which oneDNN's int8 kernels win: 0.9 of the time at 768, 1.15 at 256
 _KERNELS = threading.Lock()  # torch's choice of quantized kernels belongs to the process
 
