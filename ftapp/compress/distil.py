@@ -1,7 +1,8 @@
 """Distillation: a student of fewer layers learns what the full model says (Hinton et al. 2015; Sanh et al. 2019).
 
-It starts from some of the teacher's own layers and learns from its soft labels and hidden states (Jiao et al. 2020); as
-both are of one width, no projection stands between them.
+It starts from those of the teacher's own layers that the teacher can least do without (as in Sajjad et al. 2023, who find
+which to drop by trying) and learns from its soft labels and hidden states (Jiao et al. 2020); as both are of one width, no
+projection stands between them.
 """
 
 import copy
@@ -14,13 +15,14 @@ import torch
 from transformers import PreTrainedModel
 
 from ftapp.compress.job import Job, Made
-from ftapp.compress.recover import TeachSettings, draw_reviews, read_settings, read_whole, recover
+from ftapp.compress.recover import TeachSettings, distance, draw_reviews, read_settings, read_whole, recover, rows_of
 from ftapp.engines.heads import pruned_heads
 from ftapp.engines.torch import load_model, take_device
 from ftapp.errors import InputError
-from ftapp.training.examples import Example, cut_examples, join_examples
+from ftapp.training.examples import Example, Row, cut_examples, join_examples
 
 LEAST_LAYERS = 3  # a student of two layers of a model of four learned too little of it
+CHOSEN_ON = 100  # reviews on which the layers to start from are chosen
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,16 @@ def make_distilled(job: Job) -> Made:
     for half, folder in job.halves.items():
         teacher = load_model(folder).to(device)
         of = teacher.config.num_hidden_layers
-        picked = evenly_spaced(of, settings.layers or default_layers(of))
-        job.say(f"{half}: a student of {len(picked)} layers, its teacher has {of}")
+        count = settings.layers or default_layers(of)
+        job.say(f"{half}: choosing {count} of {of} layers to start a student from")
+        rows = rows_of(whole[:CHOSEN_ON], checkpoint, half)
+        picked = choose_layers(teacher, count, rows, half=half, pad=checkpoint.tokenizer.pad)
+        job.say(f"{half}: starting from layers {', '.join(map(str, picked))}")
         student = make_student(teacher, picked)
-        checks[half] = recover(job, half, student, teacher, examples_of_epoch, settings, matched_layers(of, len(picked)))
+        checks[half] = recover(job, half, student, teacher, examples_of_epoch, settings, matched_layers(of, picked))
         students[half] = {"layers": len(picked), "teacher_layers": of, "started_from": picked}
     method = (
-        "distillation: a student that starts from evenly spaced layers of the full model (Sanh et al. 2019) learns its soft "
+        "distillation: a student that starts from the layers that the full model can least do without learns its soft "
         "labels (Hinton et al. 2015) and hidden states (Jiao et al. 2020) on whole, cut and joined training reviews"
     )
     return Made(method, {**asdict(settings), "students": students}, checks)
@@ -81,16 +86,25 @@ def default_layers(of: int) -> int:
     return max(1, of // 2, min(of - 1, LEAST_LAYERS))
 
 
-def evenly_spaced(of: int, count: int) -> list[int]:
-    """Return `count` of the layers 0 to `of` - 1, first and last among them; raises InputError where there are fewer."""
+def choose_layers(teacher: PreTrainedModel, count: int, rows: Sequence[Row], *, half: str, pad: int) -> list[int]:
+    """Return the `count` layers left when again and again the one goes whose absence changes the answers to the rows least.
+
+    Raises InputError where there are fewer.
+    """
+    of = teacher.config.num_hidden_layers
     if not 1 <= count <= of:
         raise InputError(f"A student of {count} layers cannot be made of a model of {of}; choose 1 to {of}.")
-    return [round(i * (of - 1) / max(1, count - 1)) for i in range(count)]
+    kept = list(range(of))
+    while len(kept) > count:
+        left = [[layer for layer in kept if layer != absent] for absent in kept]
+        apart = [distance(make_student(teacher, layers), teacher, rows, half=half, pad=pad) for layers in left]
+        kept = left[int(np.argmin(apart))]
+    return kept
 
 
-def matched_layers(of: int, count: int) -> list[tuple[int, int]]:
-    """Return (student's layer, teacher's layer) pairs: each of the student's stands for a like number of the teacher's."""
-    return [(i, round((i + 1) * of / count) - 1) for i in range(count)]
+def matched_layers(of: int, picked: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (student's layer, teacher's layer) pairs: each of its own gives the next what that had in the teacher."""
+    return [(i, following - 1) for i, following in enumerate([*picked[1:], of])]
 
 
 def make_student(teacher: PreTrainedModel, picked: Sequence[int]) -> PreTrainedModel:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
 from ftapp.checkpoint import Manifest, open_checkpoint, write_checkpoint
-from ftapp.compress.distil import default_layers, evenly_spaced, make_distilled, make_student, matched_layers
+from ftapp.compress.distil import choose_layers, default_layers, make_distilled, make_student, matched_layers
 from ftapp.compress.job import Job
 from ftapp.compress.recover import read_whole, rows_of
 from ftapp.engines.heads import cut_heads
@@ -46,7 +47,10 @@ def test_a_student_is_shallower_smaller_and_an_ordinary_folder(make_job: Jobs, d
     for half, source in job.halves.items():
         folder = job.output / half
         assert json.loads((folder / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"] == 3
-        assert made.parameters["students"][half] == {"layers": 3, "teacher_layers": 4, "started_from": [0, 2, 3]}
+        assert made.parameters["students"][half] == {
+            "layers": 3, "teacher_layers": 4, "started_from": made.parameters["students"][half]["started_from"],
+        }  # fmt: skip
+        assert len(set(made.parameters["students"][half]["started_from"])) == 3
         assert (folder / "model.safetensors").stat().st_size < (source / "model.safetensors").stat().st_size
         count = made.checks[half]["parameters"]
         assert count["variant"] == sum(value.numel() for value in load_file(folder / "model.safetensors").values())
@@ -62,13 +66,13 @@ def test_a_student_is_shallower_smaller_and_an_ordinary_folder(make_job: Jobs, d
 
 def test_an_untaught_student_has_the_teacher_s_weights(make_job: Jobs, deep_model: Path) -> None:
     job = make_job(model=deep_model, epochs=0, layers=2)
-    make_distilled(job)
+    made = make_distilled(job)
     for half, source in job.halves.items():
         teacher, student = (load_file(folder / "model.safetensors") for folder in (source, job.output / half))
         for name, value in student.items():
             parts = name.split(".")
             if "layer" in parts:
-                parts[3] = str((0, 3)[int(parts[3])])
+                parts[3] = str(made.parameters["students"][half]["started_from"][int(parts[3])])
             assert torch.equal(value, teacher[".".join(parts)]), name
 
 
@@ -86,11 +90,12 @@ def test_hidden_states_come_nearer_when_they_are_asked_to(make_job: Jobs, deep_m
             f"student-{weight}", deep_model, layers=2, epochs=10, learning_rate=2e-3, batch_tokens=128, hidden_weight=weight,
             most_reviews=16, join_share=0, cut_share=0,
         )  # fmt: skip
-        make_distilled(job)
+        made = make_distilled(job)
         examples = read_whole(job.check, job.checkpoint)
         (ids,) = (torch.tensor([row.ids]) for row in rows_of(examples[:1], job.checkpoint, "keyword"))
         states = []
-        for folder, layer in ((job.halves["keyword"], 2), (job.output / "keyword", 1)):
+        begun = made.parameters["students"]["keyword"]["started_from"]
+        for folder, layer in ((job.halves["keyword"], begun[1]), (job.output / "keyword", 1)):  # what the second layer reads
             with torch.inference_mode():
                 states.append(load_model(folder).roberta(ids, output_hidden_states=True).hidden_states[layer])
         distances[weight] = (states[0] - states[1]).square().mean().item()
@@ -117,19 +122,36 @@ def test_equal_seeds_make_equal_students(make_job: Jobs) -> None:
         assert first == second != other
 
 
-@pytest.mark.parametrize(
-    ("of", "count", "layers"),
-    [(4, 2, [0, 3]), (12, 6, [0, 2, 4, 7, 9, 11]), (6, 3, [0, 2, 5]), (2, 1, [0]), (1, 1, [0]), (3, 3, [0, 1, 2])],
-)
-def test_a_student_starts_from_evenly_spaced_layers(of: int, count: int, layers: list[int]) -> None:
-    assert evenly_spaced(of, count) == layers
+def test_a_student_starts_without_the_layers_that_matter_least(make_job: Jobs, deep_model: Path) -> None:
+    job = make_job(model=deep_model)
+    teacher = load_model(job.halves["keyword"])
+    for layer in (0, 2):  # adds nothing to what comes in
+        output = teacher.roberta.encoder.layer[layer].output.dense
+        attended = teacher.roberta.encoder.layer[layer].attention.output.dense
+        for part in (output, attended):
+            torch.nn.init.zeros_(part.weight)
+            torch.nn.init.zeros_(part.bias)
+    rows = rows_of(read_whole(job.check, job.checkpoint), job.checkpoint, "keyword")
+    choose = partial(choose_layers, teacher, rows=rows, half="keyword", pad=job.checkpoint.tokenizer.pad)
+    assert choose(4) == [0, 1, 2, 3]
+    assert set(choose(3)) > {1, 3}
+    assert choose(2) == [1, 3]
+    assert choose(1)[0] in (1, 3)
 
 
 @pytest.mark.parametrize(
-    ("of", "count", "pairs"), [(4, 2, [(0, 1), (1, 3)]), (6, 2, [(0, 2), (1, 5)]), (2, 1, [(0, 1)]), (2, 2, [(0, 0), (1, 1)])]
+    ("of", "picked", "pairs"),
+    [
+        (4, [0, 3], [(0, 2), (1, 3)]),
+        (4, [0, 1, 3], [(0, 0), (1, 2), (2, 3)]),
+        (6, [1, 2], [(0, 1), (1, 5)]),
+        (2, [0], [(0, 1)]),
+    ],
 )
-def test_the_last_layers_are_matched_and_the_others_evenly(of: int, count: int, pairs: list[tuple[int, int]]) -> None:
-    assert matched_layers(of, count) == pairs
+def test_a_students_layer_is_matched_with_what_its_next_one_had_before_it(
+    of: int, picked: list[int], pairs: list[tuple[int, int]]
+) -> None:
+    assert matched_layers(of, picked) == pairs
 
 
 @pytest.mark.parametrize(("of", "count"), [(1, 1), (2, 1), (3, 2), (4, 3), (6, 3), (12, 6)])
