@@ -30,8 +30,8 @@ class DistilSettings(TeachSettings):
     """Settings of distillation; stored in its recipe."""
 
     layers: int = 0  # of the student; 0: `default_layers` of the teacher's
-    epochs: int = 2
-    most_reviews: int = 2000  # with the two epochs some ten minutes on two cores
+    epochs: int = 4
+    most_reviews: int = 2000  # with the four epochs some ten minutes on two cores
     learning_rate: float = 5e-4
     label_weight: float = 0.1
     hidden_weight: float = 1.0
