@@ -31,7 +31,7 @@ class DistilSettings(TeachSettings):
 
     layers: int = 0  # of the student; 0: `default_layers` of the teacher's
     epochs: int = 4
-    most_reviews: int = 2000  # with the four epochs some ten minutes on two cores
+    most_reviews: int = 2000  # with the four epochs some twenty minutes on two cores
     learning_rate: float = 5e-4
     label_weight: float = 0.1
     hidden_weight: float = 1.0

@@ -43,8 +43,6 @@ class PruneSettings(TeachSettings):
     head_share: float = 0.25  # of all heads of a model; each layer keeps one at least
     column_share: float = 0.4  # of every layer's feed-forward columns
     scored_rows: int = 512  # training rows on which heads and columns are scored
-    epochs: int = 3
-    learning_rate: float = 2e-4
 
     def __post_init__(self) -> None:
         """Raise InputError for values that cannot work."""
