@@ -39,21 +39,19 @@ from ftapp.variants import VARIANTS, read_recipe
 
 ROOT = Path(__file__).parent.parent
 OURS = ("full", "dynamic-int8", "onnx", "onnx-optimized", "onnx-int8", "openvino-int8", "pruned", "distilled", "distilled-int8")
-EXACT = {
-    "origin, dynamic-int8": ("stock", "dynamic-int8"),  # one pass at a time, the forward pass of transformers
-    "one at a time, dynamic-int8": ("single", "dynamic-int8"),  # one pass at a time, our engine: what batching alone brings
-}
+EXACT = {"origin, dynamic-int8": ("stock", "dynamic-int8")}  # one pass at a time, the forward pass of transformers
 CLASSIFY = {"pipeline of 32, float32": ("pipeline-32", "full"), "pipeline of 1, float32": ("pipeline-1", "full")}
 CONTENDERS = {  # the first of each task is what the others are compared with
     "exact": EXACT | {f"batched, {variant}": ("exact", variant) for variant in OURS},
-    "fast": {"origin, dynamic-int8": ("stock", "dynamic-int8")} | {f"fast, {variant}": ("fast", variant) for variant in OURS},
+    "fast": EXACT | {f"fast, {variant}": ("fast", variant) for variant in OURS},
     "classify": CLASSIFY | {f"ours, {variant}": ("classify", variant) for variant in OURS},
     "one row": {variant: ("one", variant) for variant in OURS},
 }
-OTHERS = ("stock", "single", "pipeline-32", "pipeline-1")  # always there, whichever variants are asked for
+OTHERS = ("stock", "pipeline-32", "pipeline-1")  # always there, whichever variants are asked for
 ROW_TOKENS, ROW_SECONDS = 32, 3.0
 INT8 = ("dynamic-int8", "onnx-int8", "openvino-int8", "distilled-int8")
 KEYWORDS_A_REVIEW = 3
+RANDOM = "klue-small-random"  # the name of the model of random weights
 MADE = ("onnx-optimized", "onnx-int8", "openvino-int8")  # of the random weights, before anything is measured
 LABELLED = ROOT / "data" / "reviews.jsonl"  # what int8 is calibrated and checked on
 
@@ -161,7 +159,7 @@ def analyze(predictor: Predictor, way: str, texts: list[str]) -> list[list[tuple
     """Return (keyword, sentiment, start, end) of every keyword of every review, by one way or the other; no place without
     highlights.
     """
-    if way in ("stock", "single"):
+    if way == "stock":
         return [[(k, s, h.start, h.end) for k, s, h in origin.analyze(predictor, text)] for text in texts]
     analyses = predictor.analyze(texts, False if way == "classify" else way)
     return [
@@ -191,7 +189,7 @@ def random_klue(klue: Path, folder: Path, texts: list[str], variants: list[str])
 
     from ftapp.compress import compress
 
-    manifest = Manifest("klue-small-random")
+    manifest = Manifest(RANDOM)
     halves = {"keyword": manifest.scheme.keywords, "sentiment": manifest.scheme.sentiments}
     for seed, (half, labels) in enumerate(halves.items()):
         torch.manual_seed(seed)
@@ -265,7 +263,7 @@ def _figures(
         "labels_as_base": agreement(first["found"], base[0]["found"], 2),
         "labels_as_full": agreement(first["found"], full[0]["found"], 2) if full else None,
     }
-    if way[0] in ("stock", "single", "exact"):
+    if way[0] in ("stock", "exact"):
         figures["highlights_as_base"] = agreement(first["found"], base[0]["found"], 4)
     limit = limits["int8" if way[1] in INT8 else "float32"]["giga_operations_per_s"]
     if first["operations"] and limit and way[1] not in ("pruned", "distilled", "distilled-int8"):
@@ -303,12 +301,10 @@ def main() -> None:
     for data in files:
         texts = choose_reviews(data, arguments.reviews)
         lengths = [len(text) for text in texts]
-        shapes = {"bundled": arguments.model}
+        shapes = {open_checkpoint(arguments.model).manifest.name: arguments.model}
         with tempfile.TemporaryDirectory() as temporary:
             if arguments.klue:
-                shapes["klue-roberta-small, random weights"] = random_klue(
-                    arguments.klue, Path(temporary) / "plain", texts, variants
-                )
+                shapes[RANDOM] = random_klue(arguments.klue, Path(temporary) / "plain", texts, variants)
             workloads[data.name] = {
                 "reviews": len(texts),
                 "rounds": arguments.rounds,
