@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ftapp.engines.machine import MOST_STREAMS, Gate, cuda_number, granted_cores
+from ftapp.engines.machine import cuda_number, granted_cores
 from ftapp.errors import CheckpointError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -19,43 +19,22 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class OnnxEngine:
-    """A folder with model.onnx. One batch at a time on all cores, or for an int8 graph `streams` of them on a share each.
-
-    Those have a session of their own, opened when they are first needed: int8 is faster so by about a tenth with two cores,
-    float32 is not.
-    """
+    """A folder with model.onnx. One batch at a time: a second caller waits for one batch, and the cores are not shared out."""
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
         """Load the graph; raises CheckpointError where it is absent or broken, UnsupportedError for device or library."""
-        self._graph = folder / GRAPH
-        self._session = open_session(self._graph, device)
-        self._written = self._graph.stat().st_mtime_ns
+        self._lock = threading.Lock()
+        self._session = open_session(folder / GRAPH, device)
         self.labels = _labels(self._session, folder)
-        self._cores = granted_cores()
-        self.streams = min(self._cores, MOST_STREAMS) if cpu_only(self._session) else 1
-        self._gate = Gate(self.streams)
-        self._opening = threading.Lock()
-        self._shared: onnxruntime.InferenceSession | None = None
 
     def logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Return float32 [rows, labels] for int64 [rows, length] token ids and attention mask."""
-        with self._gate.take(self.streams):
+        with self._lock:
             return self._session.run(None, dict(zip(INPUTS, (ids, mask), strict=True)))[0]
 
-    def stream_logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Return the same from a share of the cores, for `streams` threads that call at a time."""
-        with self._opening:
-            if self._shared is None:
-                same = self._graph.is_file() and self._graph.stat().st_mtime_ns == self._written  # not made again meanwhile
-                self._shared = open_session(self._graph, "cpu", self._cores // self.streams) if same else self._session
-        with self._gate.take(1):
-            return self._shared.run(None, dict(zip(INPUTS, (ids, mask), strict=True)))[0]
 
-
-def open_session(path: Path, device: str, threads: int | None = None) -> "onnxruntime.InferenceSession":
+def open_session(path: Path, device: str) -> "onnxruntime.InferenceSession":
     """Open a graph on `auto`, `cpu`, `cuda` or `cuda:N`; `auto` is CUDA where onnxruntime offers it and the graph can use it.
-
-    On the CPU it computes with so many threads, by default with one for each granted core.
 
     Raises InputError, CheckpointError or UnsupportedError.
     """
@@ -74,30 +53,25 @@ def open_session(path: Path, device: str, threads: int | None = None) -> "onnxru
     try:
         if number is not None and offered:
             chosen = [(CUDA, {"device_id": str(number)}), CPU]
-            session = onnxruntime.InferenceSession(path, _options(threads), providers=chosen)
-            on_cuda = CUDA in session.get_providers()
-            if on_cuda and not cpu_only(session):
+            session = onnxruntime.InferenceSession(path, _options(), providers=chosen)
+            on_cuda, cpu_only = CUDA in session.get_providers(), CPU_ONLY in session.get_modelmeta().custom_metadata_map
+            if on_cuda and not cpu_only:
                 return session
             if device != "auto":
                 reason = "its int8 operators exist for the CPU alone" if on_cuda else "onnxruntime found no such CUDA device"
                 raise UnsupportedError(f"The graph cannot run on {device}: {reason}; choose the device cpu or auto.")
-        return onnxruntime.InferenceSession(path, _options(threads), providers=[CPU])
+        return onnxruntime.InferenceSession(path, _options(), providers=[CPU])
     except UnsupportedError:
         raise
     except Exception as error:  # the library's errors have no base of their own
         raise CheckpointError(f"The graph in {str(path.parent)!r} cannot be loaded: {error}") from error
 
 
-def cpu_only(session: "onnxruntime.InferenceSession") -> bool:
-    """Whether the graph has int8 operators that exist for the CPU alone."""
-    return CPU_ONLY in session.get_modelmeta().custom_metadata_map
-
-
-def _options(threads: int | None) -> "onnxruntime.SessionOptions":
+def _options() -> "onnxruntime.SessionOptions":
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or granted_cores()
+    options.intra_op_num_threads = granted_cores()
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # the arena and the patterns keep the largest shape ever seen
     options.enable_mem_pattern = False

@@ -111,46 +111,6 @@ def test_many_threads_get_one_threads_answers(graphs: Pair, batch: Batch) -> Non
                 np.testing.assert_array_equal(logits, one)
 
 
-@pytest.fixture
-def int8_graph(graphs: Pair, tmp_path: Path) -> Path:
-    """Return a folder whose graph says that it is for the CPU alone, as int8 ones do."""
-    model = onnx.load(graphs[0] / "model.onnx")
-    helper.set_model_props(model, {CPU_ONLY: "int8"})
-    (tmp_path / "int8").mkdir()
-    onnx.save(model, tmp_path / "int8" / "model.onnx")
-    return tmp_path / "int8"
-
-
-@pytest.mark.parametrize(("cores", "streams", "each"), [(1, 1, 1), (2, 2, 1), (9, 4, 2)])
-def test_streams_of_an_int8_graph_share_the_cores(
-    int8_graph: Path, batch: Batch, monkeypatch: pytest.MonkeyPatch, cores: int, streams: int, each: int
-) -> None:
-    monkeypatch.setattr(onnx_engine, "granted_cores", lambda: cores)
-    engine = OnnxEngine(int8_graph, "cpu")
-    assert (engine.streams, engine._shared) == (streams, None)
-    expected = engine.logits(*batch)
-    with ThreadPoolExecutor(streams) as pool:
-        for logits in pool.map(lambda _: engine.stream_logits(*batch), range(8)):
-            np.testing.assert_allclose(logits, expected, atol=1e-5)
-    assert engine._shared.get_session_options().intra_op_num_threads == each
-    assert engine._session.get_session_options().intra_op_num_threads == cores
-
-
-def test_a_float_graph_has_one_stream(graphs: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_engine, "granted_cores", lambda: 2)
-    assert OnnxEngine(graphs[0], "cpu").streams == 1
-
-
-@pytest.mark.parametrize("other", [b"not the graph that was opened", None])
-def test_a_graph_that_was_made_again_is_not_mixed_with_the_old_one(int8_graph: Path, batch: Batch, other: bytes | None) -> None:
-    engine = OnnxEngine(int8_graph, "cpu")
-    expected = engine.logits(*batch)
-    (int8_graph / "model.onnx").unlink()
-    if other is not None:
-        (int8_graph / "model.onnx").write_bytes(other)
-    np.testing.assert_array_equal(engine.stream_logits(*batch), expected)
-
-
 # The whole way, without torch
 
 
@@ -300,11 +260,14 @@ def test_where_no_gpu_answers_auto_is_the_cpu_and_cuda_is_refused(graphs: Pair, 
         OnnxEngine(graphs[0], "cuda:7")
 
 
-def test_int8_operators_stay_on_the_cpu(int8_graph: Path, fake_cuda: Callable[..., list[Any]]) -> None:
+def test_int8_operators_stay_on_the_cpu(graphs: Pair, fake_cuda: Callable[..., list[Any]], tmp_path: Path) -> None:
+    model = onnx.load(graphs[0] / "model.onnx")
+    helper.set_model_props(model, {CPU_ONLY: "int8"})
+    onnx.save(model, tmp_path / "model.onnx")
     fake_cuda(device=True)
-    assert OnnxEngine(int8_graph)._session.get_providers() == ["CPUExecutionProvider"]
+    assert OnnxEngine(tmp_path)._session.get_providers() == ["CPUExecutionProvider"]
     with pytest.raises(UnsupportedError, match="int8 operators exist for the CPU alone"):
-        OnnxEngine(int8_graph, "cuda")
+        OnnxEngine(tmp_path, "cuda")
 
 
 def test_without_onnxruntime_the_error_says_what_to_install(graphs: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
