@@ -50,10 +50,8 @@ def plan(groups: Sequence[Sequence[TokenRow]], budget: int) -> list[list[tuple[i
         for start in range(0, len(rest), room) or [0]:
             parts.append((length, [(number, 0), *((number, row) for row in rest[start : start + room])]))
     parts.sort(key=lambda part: (-part[0], part[1][0]))
-    batches: list[list[tuple[int, int]]] = []
-    for begin, end in _cuts([length for length, _ in parts], [len(rows) for _, rows in parts], budget):
-        batches.append([place for _, rows in parts[begin:end] for place in rows])
-    return batches
+    cuts = _cuts([length for length, _ in parts], [len(rows) for _, rows in parts], budget)
+    return [[place for _, rows in parts[begin:end] for place in rows] for begin, end in cuts]
 
 
 def _cuts(lengths: Sequence[int], rows: Sequence[int], budget: int) -> list[tuple[int, int]]:

@@ -31,7 +31,7 @@ class TorchEngine:
     """A `*ForSequenceClassification` folder on CPU or CUDA.
 
     One batch at a time on all cores, or `streams` of them on a share of the cores each, which is faster where there are many
-    (by 5% to 20% with two cores): a second caller waits for one batch, not for a whole analysis.
+    (by 1% to 20% with two cores): a second caller waits for one batch, not for a whole analysis.
     """
 
     def __init__(self, folder: Path, format: str = "full", device: str = "auto") -> None:
