@@ -67,11 +67,7 @@ def make_onnx_optimized(job: Job) -> Made:
 
 
 class FirstToken(torch.nn.Module):
-    """`engines.roberta.first_token_logits` in the operators that graph optimizers know, for a mask that is always given.
-
-    In the last layer only the first token asks, so its keys and values need not be computed: q.(W h) is (q W).h, and the
-    weighted mean of W h is W times the weighted mean of h. The key's bias adds the same to every score, and falls out.
-    """
+    """`engines.roberta.first_token_logits` in the operators that graph optimizers know, for a mask that is always given."""
 
     places: torch.Tensor
 
@@ -93,7 +89,7 @@ class FirstToken(torch.nn.Module):
         *lower, last = self.model.roberta.encoder.layer
         for layer in lower:
             hidden = _fed_forward(layer, _attend(layer.attention.self, hidden, absent), hidden)
-        context = _attend_first(last.attention.self, hidden, absent)
+        context = roberta.attend_first(last.attention.self, hidden, absent.squeeze(1))
         return {"logits": self.model.classifier(_fed_forward(last, context, hidden[:, :1]))}
 
 
@@ -108,17 +104,6 @@ def _attend(attention: Any, hidden: torch.Tensor, absent: torch.Tensor) -> torch
     scores = torch.matmul(query, key.transpose(-1, -2)) / math.sqrt(size) + absent
     context = torch.matmul(scores.softmax(dim=-1), value).transpose(1, 2)
     return context.reshape(context.shape[0], context.shape[1], heads * size)
-
-
-def _attend_first(attention: Any, hidden: torch.Tensor, absent: torch.Tensor) -> torch.Tensor:
-    """Return [rows, 1, heads * size], what the first token takes from the others."""
-    heads, size = attention.num_attention_heads, attention.attention_head_size
-    query = attention.query(hidden[:, :1]).view(-1, heads, size).transpose(0, 1)
-    asking = torch.matmul(query, attention.key.weight.view(heads, size, -1)).transpose(0, 1)  # [rows, heads, hidden]
-    scores = torch.matmul(asking, hidden.transpose(1, 2)) / math.sqrt(size) + absent.squeeze(1)
-    mixed = torch.matmul(scores.softmax(dim=-1), hidden).transpose(0, 1)
-    context = torch.matmul(mixed, attention.value.weight.view(heads, size, -1).transpose(1, 2)).transpose(0, 1)
-    return context.reshape(-1, 1, heads * size) + attention.value.bias
 
 
 def _fed_forward(layer: Any, context: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from ftapp.engines.machine import keep_freed_memory
 from ftapp.variants import get_variant
 
 
@@ -36,6 +37,7 @@ def open_engine(folder: Path, variant: str, device: str) -> Engine:
     cannot run it or its library is not installed.
     """
     kind = get_variant(variant)
+    keep_freed_memory()
     if kind.engine == "onnx":
         from ftapp.engines.onnx import OnnxEngine
 

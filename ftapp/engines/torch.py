@@ -144,8 +144,11 @@ def quantize_dynamic(model: "PreTrainedModel", device: torch.device) -> torch.nn
     if device.type != "cpu":
         raise UnsupportedError("dynamic-int8 runs on the CPU only; choose the device cpu, or the variant full.")
     wide = model.config.hidden_size >= WIDE
+    layers: dict[object, object] = {torch.nn.Linear: per_channel_dynamic_qconfig}
+    if roberta.supported(model):
+        layers |= dict.fromkeys(roberta.unread_projections(model))
     with _quantized_kernels("onednn" if wide and int8_pays() else None):
-        return torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear: per_channel_dynamic_qconfig})
+        return torch.ao.quantization.quantize_dynamic(model, layers)
 
 
 @contextmanager

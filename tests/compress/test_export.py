@@ -170,8 +170,8 @@ def test_an_export_within_the_tolerance_passes(make_job: MakeJob, monkeypatch: p
 
 
 def test_an_export_that_reads_padding_is_refused(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    attend = module._attend_first
-    monkeypatch.setattr(module, "_attend_first", lambda attention, hidden, absent: attend(attention, hidden, 0 * absent))
+    attend = module._attend
+    monkeypatch.setattr(module, "_attend", lambda attention, hidden, absent: attend(attention, hidden, 0 * absent))
     with pytest.raises(CheckpointError, match="answers differently"):
         make_onnx(make_job())
 

@@ -1,6 +1,9 @@
 """What the machine says that it grants."""
 
 import os
+import platform
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -147,3 +150,42 @@ def test_an_error_gives_the_places_back() -> None:
         raise KeyboardInterrupt
     with gate.take(2):
         pass
+
+
+# Memory
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from ftapp.engines.machine import keep_freed_memory
+if sys.argv[1] == "kept":
+    assert keep_freed_memory()
+
+def batch():
+    blocks = [np.empty(6 << 20, dtype=np.float32) for _ in range(4)]  # of 24 MB, as a batch's feed-forward
+    for block in blocks:
+        block.fill(1)
+
+for _ in range(3):
+    batch()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+batch()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
+def test_memory_that_a_batch_frees_is_kept_for_the_next() -> None:
+    usual, kept = (
+        int(subprocess.run([sys.executable, "-c", FAULTS, way], check=True, capture_output=True, text=True).stdout)
+        for way in ("usual", "kept")
+    )
+    assert kept < usual / 10
+
+
+def test_another_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())
+    assert not machine.keep_freed_memory.__wrapped__()
+    monkeypatch.setattr(machine.sys, "platform", "darwin")
+    monkeypatch.setattr(machine.ctypes, "CDLL", None)
+    assert not machine.keep_freed_memory.__wrapped__()

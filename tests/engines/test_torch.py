@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
 from ftapp.batching import collate, sigmoid, softmax
-from ftapp.engines import open_engine
+from ftapp.engines import open_engine, roberta
 from ftapp.engines import torch as torch_engine
 from ftapp.engines.torch import TorchEngine, check_format, quantize_dynamic, resolve_device
 from ftapp.errors import CheckpointError, InputError, UnsupportedError
@@ -119,10 +119,11 @@ def test_dynamic_int8_stays_close_to_full(plain_pair: Pair, batch: tuple[np.ndar
 def test_dynamic_int8_holds_integers(plain_pair: Pair) -> None:
     model = TorchEngine(plain_pair[0], "dynamic-int8", "cpu")._model
     linears = [module for module in model.modules() if isinstance(module, torch.ao.nn.quantized.dynamic.Linear)]
-    # Projections, output and the feed-forward's two; in the last layer the query apart; the classifier's two.
-    assert len(linears) == 4 + 5 + 2
+    # Projections, output and the feed-forward's two; in the last layer the query instead; the classifier's two.
+    assert len(linears) == 4 + 4 + 2
     assert {linear.weight().dtype for linear in linears} == {torch.qint8}
-    assert not any(type(module) is torch.nn.Linear for module in model.modules())
+    floats = [name for name, module in model.named_modules() if type(module) is torch.nn.Linear]
+    assert floats == roberta.unread_projections(model)
 
 
 @pytest.mark.parametrize(("width", "pays", "kernels"), [(768, True, "onednn"), (768, False, "usual"), (256, True, "usual")])
