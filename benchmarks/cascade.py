@@ -169,14 +169,14 @@ def analyze(predictor: Predictor, way: str, texts: list[str]) -> list[list[tuple
 
 
 def operations_a_token(folder: Path) -> float:
-    """Return the multiplications and additions of a model's linear layers for a token, the last layer's first token left out.
+    """Return the multiplications and additions for a token that a model's logits need of its linear layers.
 
-    There only key and value are computed for every token.
+    The last layer is left out: it computes the first token alone, and none of the others' keys or values.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     hidden, intermediate = config["hidden_size"], config["intermediate_size"]
     layer = 2 * (4 * hidden**2 + 2 * hidden * intermediate)
-    return (config["num_hidden_layers"] - 1) * layer + 2 * 2 * hidden**2
+    return (config["num_hidden_layers"] - 1) * layer
 
 
 def random_klue(klue: Path, folder: Path, texts: list[str], variants: list[str]) -> Path:

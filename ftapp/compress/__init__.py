@@ -159,13 +159,19 @@ def _method(name: str) -> Method:
 
 
 def _made_when_opened(job: Job) -> Made:
-    """Store a recipe alone: these are made of the full weights whenever they are opened."""
+    """Store a recipe alone: these are made of the full weights whenever they are opened.
+
+    Raises UnsupportedError where the device does not compute the format.
+    """
+    from ftapp.engines.torch import check_format, resolve_device
+
     name = job.output.name.removesuffix(".partial")
     methods = {
         "bf16": "weights and computation in bfloat16",
         "fp16": "weights and computation in float16",
         "dynamic-int8": "torch dynamic quantization of the linear layers: weights scaled per output, activations per batch",
     }
+    check_format(get_variant(name).format, resolve_device(job.device))
     return Made(methods[name], {"format": get_variant(name).format})
 
 

@@ -145,6 +145,13 @@ def test_a_format_of_the_torch_engine_is_a_recipe_without_weights(model: Path, l
     assert read_recipe(model, "dynamic-int8").checks["label_agreement"] > 0.8
 
 
+def test_a_format_that_does_not_run_here_is_refused_before_anything_is_checked(model: Path, labelled: list) -> None:
+    lines: list[str] = []
+    with pytest.raises(UnsupportedError, match="fp16 is not supported here"):
+        compress(model, "fp16", train=labelled, check=labelled, say=lines.append, device="cpu")
+    assert lines == []
+
+
 def test_all_are_made_in_an_order_in_which_bases_come_first() -> None:
     order = makeable()
     assert set(order) == set(VARIANTS) - {"full"}
