@@ -1,10 +1,10 @@
 """A RoBERTa classifier's forward pass with nothing in it that its logits do not need.
 
 The classifier reads the first token alone, so in the last layer only that token asks, attends and is fed forward, and no
-key or value is computed there (`attend_first`). After `fuse`, query, key and value of the layers below are one linear layer.
-The first of them reads a token and its place, nothing else: what it projects is computed once for all rows of a batch that
-have that token there, as the masked copies of a review do. The logits, and with dropout their distribution, are those of the
-stock forward pass.
+key or value is computed there (`attend_first`). After `fuse`, query, key and value of the layers below are one linear layer,
+and what the first of them projects, which reads a token and its place and nothing else, is computed once for all rows of a
+batch that have that token there, as the masked copies of a review do. The logits, and with dropout their distribution, are
+those of the stock forward pass.
 """
 
 import math
@@ -25,11 +25,20 @@ def supported(model: "PreTrainedModel") -> bool:
 
 
 def fuse(model: "PreTrainedModel") -> None:
-    """Join the projections of each layer but the last, in place; from then on only `first_token_logits` runs the model."""
+    """Join the projections of each layer but the last, in place.
+
+    From then on only `first_token_logits` runs the model, only without gradients, and as fast as it can.
+    """
+    model.fused = True
     for layer in model.roberta.encoder.layer[:-1]:
         attention = layer.attention.self
         attention.query_key_value = _joined(attention.query, attention.key, attention.value)
         del attention.query, attention.key, attention.value
+
+
+def is_fused(model: "PreTrainedModel") -> bool:
+    """Whether `fuse` has been called."""
+    return getattr(model, "fused", False)
 
 
 def unread_projections(model: "PreTrainedModel") -> list[str]:
@@ -47,12 +56,12 @@ def lower_states(model: "PreTrainedModel", ids: torch.Tensor, mask: torch.Tensor
     """Return [rows, length, hidden], what every token holds before the last layer."""
     lower = model.roberta.encoder.layer[:-1]
     projected = None
-    if ids.device.type == "cpu" and not model.training and len(lower):
+    if is_fused(model) and ids.device.type == "cpu" and len(lower):
         hidden, *projected = _embed_once(model, ids)
     else:
         hidden = model.roberta.embeddings(input_ids=ids)
     for layer in lower:
-        query, key, value = projected or _project(layer.attention.self, hidden)
+        query, key, value = projected or _project(model, layer, hidden)
         hidden, projected = _layer(model, layer, hidden, query, key, value, mask), None
     return hidden
 
@@ -103,12 +112,13 @@ def _embed_once(model: "PreTrainedModel", ids: torch.Tensor) -> list[torch.Tenso
         "token_type_ids": torch.zeros_like(pairs)[None],
     }
     hidden = embeddings(**once)
-    return [values[0][where] for values in (hidden, *_project(model.roberta.encoder.layer[0].attention.self, hidden))]
+    return [values[0][where] for values in (hidden, *_project(model, model.roberta.encoder.layer[0], hidden))]
 
 
-def _project(attention: Any, hidden: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Return query, key and value."""
-    if hasattr(attention, "query_key_value"):
+def _project(model: "PreTrainedModel", layer: Any, hidden: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Return a layer's query, key and value."""
+    attention = layer.attention.self
+    if is_fused(model):
         return attention.query_key_value(hidden).chunk(3, dim=-1)
     return attention.query(hidden), attention.key(hidden), attention.value(hidden)
 
@@ -146,9 +156,9 @@ def _layer(
 def _fed_forward(model: "PreTrainedModel", layer: Any, context: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
     """Return the layer's output, of the shape of `hidden`, for what its tokens took from the others.
 
-    Without gradients in place where it can be: memory that is new to the process costs up to twice what is done in it.
+    Of a fused model in place where it can be: memory that is new to the process costs up to twice what is done in it.
     """
-    if torch.is_grad_enabled():
+    if not is_fused(model):
         attended = layer.attention.output(context, hidden)
         return layer.output(layer.intermediate(attended), attended)
     attended = _add_and_norm(layer.attention.output, context, hidden)
