@@ -44,6 +44,7 @@ class Baseline:
 
     words: TfidfVectorizer
     keyword: OneVsRestClassifier
+    crossings: np.ndarray  # of the features crossed with the keywords those that the training rows have
     sentiment: LogisticRegression
     overall: LogisticRegression
 
@@ -64,9 +65,11 @@ def fit(train: list[LabelledReview]) -> Baseline:
     gold = gold_of(train)
     keyword = OneVsRestClassifier(LogisticRegression(C=20, max_iter=2000, class_weight="balanced")).fit(x, gold >= 0)
     rows, columns = np.nonzero(gold >= 0)
-    sentiment = LogisticRegression(C=10, max_iter=2000).fit(crossed(x[rows], columns), gold[rows, columns])
+    pairs = crossed(x[rows], columns)
+    crossings = np.flatnonzero(pairs.getnnz(axis=0))  # the rest would get no weight, and are most of them
+    sentiment = LogisticRegression(C=10, max_iter=2000).fit(pairs[:, crossings], gold[rows, columns])
     overall = LogisticRegression(C=10, max_iter=2000).fit(x, [review.overall for review in train])
-    return Baseline(words, keyword, sentiment, overall)
+    return Baseline(words, keyword, crossings, sentiment, overall)
 
 
 def measure(baseline: Baseline, test: list[LabelledReview]) -> dict[str, float]:
@@ -76,7 +79,7 @@ def measure(baseline: Baseline, test: list[LabelledReview]) -> dict[str, float]:
     there, found = gold >= 0, baseline.keyword.predict(x) > 0
     rows, columns = np.nonzero(there | found)
     guess = np.full_like(gold, -1)
-    guess[rows, columns] = baseline.sentiment.predict(crossed(x[rows], columns))
+    guess[rows, columns] = baseline.sentiment.predict(crossed(x[rows], columns)[:, baseline.crossings])
     exact = (guess == gold) & there & found
     seen = there.any(0) | found.any(0)
     figures = {
