@@ -101,8 +101,8 @@ def train(task: str, output: Path, validation: list[Path], options: list[str]) -
     log = output / "log.jsonl"
     if not log.is_file() or len(log.read_text(encoding="utf-8").splitlines()) < epochs:
         held = [word for path in validation for word in ("--validation", str(path))]
-        command = [sys.executable, "-m", "ftapp", "train", task, *held, "--patience", "99", "--batch-tokens", "1024"]
-        subprocess.run([*command, *options, "--output", str(output)], check=True)
+        run = [sys.executable, "-m", "ftapp", "train", task, *held, "--patience", "99", "--batch-tokens", "1024"]
+        subprocess.run([*run, *options, "--output", str(output)], check=True)
     return [round(json.loads(line)["validation_score"], 4) for line in log.read_text(encoding="utf-8").splitlines()]
 
 

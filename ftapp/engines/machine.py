@@ -60,7 +60,7 @@ def keep_freed_memory() -> bool:
     """Have this process keep what one batch frees for the next, where the allocator is glibc's; return whether it is.
 
     By default glibc gives blocks of many megabytes back to the system after each use, and every page that is taken anew is
-    a fault: on a virtual machine they were a tenth of the time of a batch in float32 and a sixth in int8.
+    a fault: on a virtual machine they were up to a tenth of the time of a batch of `dynamic-int8`.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     return mallopt is not None and all(mallopt(option, value) for option, value in KEPT.items())
