@@ -21,6 +21,10 @@ WIDE_SPREAD = 12  # from this ratio of the slowest to the fastest the axis is lo
 CELL = 34  # height of a matrix's row in pixels
 PLOT = (960, 340)  # pixels of the scatter on a wide screen, to keep its names apart
 NAME = (7, 16)  # pixels of a letter
+PLACES = ("top center", "bottom center", "middle right", "middle left", "top right", "top left", "bottom right", "bottom left")
+SWEEPS = 3
+
+Box = tuple[float, float, float, float]  # left, bottom, right, top in pixels
 
 
 def cost_and_quality(rows: Sequence[Row], cost: str, score: str) -> go.Figure:
@@ -92,21 +96,19 @@ def name_places(spots: Sequence[tuple[tuple[float, float], float, str]]) -> list
     A spot is its centre and radius in pixels, y upwards, and its name; places are plotly's.
     """
     bubbles = [(x - r, y - r, x + r, y + r) for (x, y), r, _ in spots]
-    taken: list[tuple[float, float, float, float]] = []
-    places = []
-    for i, ((x, y), r, name) in enumerate(spots):
+    boxes: list[dict[str, Box]] = []
+    for (x, y), r, name in spots:
         wide, high = NAME[0] * len(name), NAME[1]
-        boxes = {
-            "top center": (x - wide / 2, y + r, x + wide / 2, y + r + high),
-            "bottom center": (x - wide / 2, y - r - high, x + wide / 2, y - r),
-            "middle right": (x + r, y - high / 2, x + r + wide, y + high / 2),
-            "middle left": (x - r - wide, y - high / 2, x - r, y + high / 2),
-        }
-        others = taken + bubbles[:i] + bubbles[i + 1 :]
-        best = min(boxes, key=lambda place: sum(_overlap(boxes[place], other) for other in others))
-        taken.append(boxes[best])
-        places.append(best)
-    return places
+        across = {"center": x - wide / 2, "right": x + r, "left": x - r - wide}
+        up = {"top": y + r, "bottom": y - r - high, "middle": y - high / 2}
+        corners = {place: (across[place.partition(" ")[2]], up[place.partition(" ")[0]]) for place in PLACES}
+        boxes.append({place: (left, bottom, left + wide, bottom + high) for place, (left, bottom) in corners.items()})
+    chosen: dict[int, str] = {}
+    for _ in range(SWEEPS):  # a name set early may stand better once the later ones have their places
+        for i, places in enumerate(boxes):
+            others = [boxes[j][place] for j, place in chosen.items() if j != i] + bubbles[:i] + bubbles[i + 1 :]
+            chosen[i] = min(places, key=lambda place: sum(_overlap(places[place], other) for other in others))
+    return [chosen[i] for i in range(len(spots))]
 
 
 def figure_bars(rows: Sequence[Row], name: str, *, reference: Row | None) -> go.Figure:

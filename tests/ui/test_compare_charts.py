@@ -1,5 +1,7 @@
 """The compare page's figures show every variant once, keep names apart, and can be clicked cell by cell."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from bench_results import FELL, measured, results
@@ -60,10 +62,23 @@ def test_a_variant_without_the_figure_is_left_out():
     assert markers(compare_charts.cost_and_quality([], "p50", "pair_f1")) == {}
 
 
+def name_box(centre: tuple[float, float], radius: float, name: str, place: str) -> tuple[float, float, float, float]:
+    """Left, bottom, right and top of a name of 7 x 16 pixels a letter, where plotly draws it."""
+    (x, y), wide = centre, 7 * len(name)
+    up, across = place.split()
+    left = {"left": x - radius - wide, "center": x - wide / 2, "right": x + radius}[across]
+    bottom = {"bottom": y - radius - 16, "middle": y - 8, "top": y + radius}[up]
+    return left, bottom, left + wide, bottom + 16
+
+
 def test_names_of_bubbles_side_by_side_do_not_cover_each_other():
     spots = [((100.0 + 30 * i, 100.0), 10.0, "onnx-optimized") for i in range(3)]
     places = compare_charts.name_places(spots)
     assert len(set(places)) == 3
+    crowd = [((100.0 + 20 * i, 100.0), 10.0, "onnx-optimized") for i in range(4)]  # of a name's width
+    taken = [name_box(*spot, place) for spot, place in zip(crowd, compare_charts.name_places(crowd), strict=True)]
+    for (left, bottom, right, top), (other_left, other_bottom, other_right, other_top) in combinations(taken, 2):
+        assert right <= other_left or other_right <= left or top <= other_bottom or other_top <= bottom
     assert compare_charts.name_places([((0, 0), 5, "full"), ((900, 300), 5, "onnx")]) == ["top center"] * 2
 
 
