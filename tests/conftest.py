@@ -1,7 +1,7 @@
 """A tiny random pair (2 layers, hidden 32) with a real WordPiece vocabulary, made once a session; no network, no GPU."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -56,12 +56,7 @@ def assert_same(analysis: Analysis, expected: Analysis, tolerance: float = 1e-5)
 
 def save_body(folder: Path, texts: list[str]) -> Path:
     """Write a random one-layer body for training tests, with a vocabulary of these texts."""
-    trained = json.loads(train_vocabulary(texts, 500, 300).to_str())
-    ids = trained["model"]["vocab"]
-    first = len(trained["added_tokens"])
-    rest = sorted(token for token, i in ids.items() if i >= first)  # the trainer orders equally frequent ones by chance
-    trained["model"]["vocab"] = {t: i for t, i in ids.items() if i < first} | {t: first + i for i, t in enumerate(rest)}
-    tokenizer = Tokenizer.from_str(json.dumps(trained))
+    tokenizer = small_tokenizer(texts)
     torch.manual_seed(0)
     config = RobertaConfig(
         vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
@@ -95,11 +90,10 @@ def save_classifier(folder: Path, labels: tuple[str, ...], seed: int, *, vocabul
     return folder
 
 
-def small_tokenizer() -> Tokenizer:
-    """Return a WordPiece tokenizer of the reviews' syllables, pairs and beginnings; unlike a trained one, always the same."""
-    tokenizer = train_vocabulary(REVIEWS, 600, 300)
-    text = " ".join([*REVIEWS, *KEYWORDS, OVERALL, TEMPLATE])
-    words = [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)]
+def small_tokenizer(texts: Sequence[str] = (*REVIEWS, *KEYWORDS, OVERALL, TEMPLATE)) -> Tokenizer:
+    """Return a WordPiece tokenizer of the texts' syllables, pairs and beginnings; unlike a trained one, always the same."""
+    tokenizer = train_vocabulary(texts, 600, 300)
+    words = [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(" ".join(texts))]
     heads = {word[:size] for word in words for size in (1, 2, 3)}
     inner = {"##" + word[i : i + size] for word in words for i in range(1, len(word)) for size in (1, 2)}
     vocabulary = {piece: i for i, piece in enumerate([*SPECIAL_TOKENS, *sorted(heads), *sorted(inner)])}

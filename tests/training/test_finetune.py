@@ -160,7 +160,8 @@ def test_the_second_head_learns_which_tokens_are_evidence_and_is_left_behind(
     monkeypatch.setattr(module, "_evidence_loss", watched)
     settings = FinetuneSettings(task, epochs=8, batch_tokens=256, learning_rate=2e-3, evidence_weight=1.0, average=0.5)
     folder = finetune(body, reviews, tmp_path / "run", settings)
-    assert losses[-1] < 0.8 * losses[0]
+    known = [loss for loss in losses if loss]  # a batch may hold no row with evidence
+    assert np.mean(known[-5:]) < 0.8 * np.mean(known[:5])
     assert not any("evidence" in name for name in load_file(folder / "model.safetensors"))
     assert any(name == "model.evidence_head.weight" for name in load_file(folder / "resume.safetensors"))
 
