@@ -21,7 +21,9 @@ WIDE_SPREAD = 12  # from this ratio of the slowest to the fastest the axis is lo
 CELL = 34  # height of a matrix's row in pixels
 PLOT = (960, 340)  # pixels of the scatter on a wide screen, to keep its names apart
 NAME = (7, 16)  # pixels of a letter
-PLACES = ("top center", "bottom center", "middle right", "middle left", "top right", "top left", "bottom right", "bottom left")
+PLACES = ("top center", "bottom center", "middle right", "middle left")
+CORNERS = ("top right", "top left", "bottom right", "bottom left")  # there a name may seem to be its neighbour's
+CORNER_COST = 0.25  # of a name's area that may be covered before it goes to a corner
 SWEEPS = 3
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top in pixels
@@ -101,13 +103,15 @@ def name_places(spots: Sequence[tuple[tuple[float, float], float, str]]) -> list
         wide, high = NAME[0] * len(name), NAME[1]
         across = {"center": x - wide / 2, "right": x + r, "left": x - r - wide}
         up = {"top": y + r, "bottom": y - r - high, "middle": y - high / 2}
-        corners = {place: (across[place.partition(" ")[2]], up[place.partition(" ")[0]]) for place in PLACES}
-        boxes.append({place: (left, bottom, left + wide, bottom + high) for place, (left, bottom) in corners.items()})
+        edges = {place: (across[place.partition(" ")[2]], up[place.partition(" ")[0]]) for place in PLACES + CORNERS}
+        boxes.append({place: (left, bottom, left + wide, bottom + high) for place, (left, bottom) in edges.items()})
     chosen: dict[int, str] = {}
     for _ in range(SWEEPS):  # a name set early may stand better once the later ones have their places
         for i, places in enumerate(boxes):
             others = [boxes[j][place] for j, place in chosen.items() if j != i] + bubbles[:i] + bubbles[i + 1 :]
-            chosen[i] = min(places, key=lambda place: sum(_overlap(places[place], other) for other in others))
+            covered = {place: sum(_overlap(box, other) for other in others) for place, box in places.items()}
+            covered |= {place: covered[place] + CORNER_COST * _overlap(places[place], places[place]) for place in CORNERS}
+            chosen[i] = min(covered, key=lambda place: covered[place])
     return [chosen[i] for i in range(len(spots))]
 
 
